@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""The one door to the course. It needs nothing but Python 3.10 or newer.
+
+    python course.py lab       opens the course in JupyterLab (--no-browser prints the address)
+    python course.py test      runs all tests
+    python course.py build     runs every notebook in a clean kernel and saves its outputs
+    python course.py weights   trains the shipped models again
+    python course.py home URL  writes the project's address wherever one belongs
+
+The first call makes an environment beside this file and installs everything into it; what follows
+the command goes on to the tool that does the work. LATENTLAB_ENV names another folder for it.
+"""
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # PyPI's Linux build brings 6 GB of CUDA along
+
+
+def state():
+    """The folder for what the course makes: in the checkout, or the user's own if that is read-only."""
+    if os.access(ROOT, os.W_OK):
+        return ROOT
+    import tempfile
+
+    name = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
+    base = Path(os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_DATA_HOME") or "~/.local/share")
+    folder = base.expanduser() / ("latentlab-" + name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = Path(tempfile.gettempdir()) / ("latentlab-" + name)
+        folder.mkdir(exist_ok=True, mode=0o700)
+    return folder
+
+
+def environment():
+    """The environment's Python, installed first if anything changed since the last time."""
+    folder = Path(os.environ.get("LATENTLAB_ENV") or state() / ".latentlab").resolve()
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    stamp = folder / "installed"
+    wanted = hashlib.sha256(
+        (ROOT / "pyproject.toml").read_bytes() + (str(ROOT) + sys.version).encode()
+    ).hexdigest()
+    if stamp.is_file() and stamp.read_text() == wanted and python.exists():
+        return python
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # An SQLite lock goes with the process that holds it, so an interrupted set-up leaves none behind.
+    lock = sqlite3.connect(str(folder) + ".lock", timeout=3600, isolation_level=None)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+        if not (stamp.is_file() and stamp.read_text() == wanted and python.exists()):
+            install(folder, python, fresh=not stamp.is_file())
+            stamp.write_text(wanted)
+    finally:
+        lock.close()
+    return python
+
+
+def install(folder, python, fresh):
+    """Make the environment (anew, unless its last set-up was finished) and install the course into it."""
+    if fresh and folder.exists() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").exists():
+        sys.exit("%s is not empty, and no environment of the course's: name another in LATENTLAB_ENV" % folder)
+    print("Setting up the environment in %s; this takes a few minutes, once." % folder, flush=True)
+    (folder / "installed").unlink(missing_ok=True)
+    venv = [sys.executable, "-m", "venv", str(folder)]
+    run(venv + ["--clear"] if fresh else venv + ["--upgrade"], "Debian and Ubuntu: apt install python3-venv")
+    pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
+    if sys.platform == "linux" and not shutil.which("nvidia-smi") and reachable(CPU_INDEX + "/torch/"):
+        # If this fails half-way, the next line gets both from PyPI.
+        subprocess.run(pip + ["--index-url", CPU_INDEX, "torch", "torchvision"])
+    run(pip + ["-e", "%s[lab,test]" % ROOT], "see the last lines above; is the network up?")
+    run([str(python), "-c", "import torch, torchvision"], "torch and torchvision don't fit together")
+
+
+def reachable(url):
+    try:
+        with urllib.request.urlopen(url, timeout=10):
+            return True
+    except OSError:
+        return False
+
+
+def run(command, hint):
+    if subprocess.run(command).returncode:
+        sys.exit("\nThe set-up stopped (%s). What was done is kept or made again: just call it again." % hint)
+
+
+def working_copies():
+    """The reader's own copies of the notebooks. One that is there already is never written to."""
+    folder = state() / "my_notebooks"
+    folder.mkdir(exist_ok=True)
+    for original in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        copy = folder / original.name
+        if not copy.exists():
+            part = copy.with_suffix(".part")
+            shutil.copyfile(original, part)
+            os.replace(part, copy)
+        elif copy.stat().st_mtime < original.stat().st_mtime and copy.read_bytes() != original.read_bytes():
+            print("%s has changed since; rename %s to get the new one." % (original.name, copy))
+    return folder
+
+
+def main():
+    if sys.version_info < (3, 10):
+        sys.exit("The course needs Python 3.10 or newer; this is %d.%d." % sys.version_info[:2])
+    tools = {"build", "weights", "home"}
+    if len(sys.argv) < 2 or sys.argv[1] not in tools | {"lab", "test"}:
+        print(__doc__)
+        sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)
+    command, rest = sys.argv[1], sys.argv[2:]
+    python = str(environment())
+    # Threads that wait should sleep: spinning ones bring a busy machine to a crawl.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if command == "lab":
+        folder = working_copies()
+        line = [python, "-m", "jupyter", "lab", str(folder / "01_autoencoder.ipynb")]
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            line.append("--allow-root")  # in a container; it listens on this machine only, with a token
+        line += ["--ServerApp.root_dir=%s" % folder] + rest
+        cwd = folder
+    elif command == "test":
+        line, cwd = [python, "-m", "pytest"] + rest, ROOT
+    else:
+        line, cwd = [python, "-m", "tools." + command] + rest, ROOT
+    try:
+        sys.exit(subprocess.run(line, cwd=str(cwd)).returncode)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

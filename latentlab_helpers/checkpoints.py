@@ -1,0 +1,86 @@
+"""Trained weights in and out of safetensors files, with what made them in the header."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from . import models
+from .datasets import PACKAGE
+
+
+def folder() -> Path:
+    """Where the shipped weights lie: inside the wheel, or in the repository's data/checkpoints."""
+    inside = PACKAGE / "_data" / "checkpoints"
+    return inside if inside.is_dir() else PACKAGE.parent / "data" / "checkpoints"
+
+
+def names() -> list[str]:
+    """The shipped weights that `load` knows by name."""
+    return sorted(path.stem for path in folder().glob("*.safetensors"))
+
+
+def save(model: models.Autoencoder, path: str | os.PathLike, **metadata: Any) -> Path:
+    """Write a model's weights, as float16, and JSON-able metadata to a .safetensors file.
+
+    The file appears whole or not at all. Half precision halves the download; measure a model after
+    loading it back if the numbers are to describe what is stored.
+    """
+    path = Path(path).with_suffix(".safetensors")
+    header = {"model": type(model).__name__, "config": model.config, **metadata}
+    weights = {name: value.detach().cpu().half() for name, value in model.state_dict().items()}
+    if not all(value.isfinite().all() for value in weights.values()):
+        raise ValueError(f"{path.name} was not written: the model's weights are not all finite in float16")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix="writing-") as temporary:
+        whole = Path(temporary) / path.name
+        save_file(weights, whole, {name: json.dumps(value) for name, value in header.items()})
+        os.chmod(whole, 0o644)  # a temporary file is its owner's alone
+        os.replace(whole, path)
+    return path
+
+
+def metadata(name: str | os.PathLike) -> dict[str, Any]:
+    """What made these weights: model, config, recipe, seed, versions, and measured test numbers."""
+    with _open(name) as file:
+        return _header(file)
+
+
+def load(
+    name: str | os.PathLike, device: torch.device | str | None = None
+) -> models.Autoencoder:
+    """The model with these weights, float32, in eval mode. `name`: one of `names()`, or a file's path.
+
+    Raises ValueError for an unknown name (with those that exist) or a damaged file.
+    """
+    with _open(name) as file:
+        header = _header(file)
+        model = getattr(models, header["model"])(**header["config"])
+        model.load_state_dict({key: file.get_tensor(key).float() for key in file.keys()})
+    return model.eval().to(device or "cpu")
+
+
+def _header(file) -> dict[str, Any]:
+    return {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+
+
+def _open(name: str | os.PathLike):
+    path = Path(name)
+    if path.suffix != ".safetensors":
+        path = folder() / f"{name}.safetensors"
+    if not path.is_file():
+        raise ValueError(f"there are no weights {str(name)!r}; the course has: {', '.join(names())}")
+    try:
+        return safe_open(path, framework="pt")
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is truncated or altered ({error}). Restore it with 'git checkout -- {path}', "
+            "or train it again with 'python course.py weights'."
+        ) from error

@@ -1,0 +1,200 @@
+"""A data set as two tensors, images and labels.
+
+The published files lie in the repository (`data/`) or in the installed package. torchvision checks
+and unpacks them once into a per-user cache; from there they are mapped into memory, so every kernel
+on the machine shares one copy. `LATENTLAB_CACHE` names another folder for that cache.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import platformdirs
+import torch
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+class ImageSet(NamedTuple):
+    """Images and their labels, one row each.
+
+    images: uint8, (n, channels, height, width); labels: int64, (n,).
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+
+class DataError(RuntimeError):
+    """A data set's files are missing, damaged, or can't be written."""
+
+
+class _Source(NamedTuple):
+    torchvision_class: str
+    images: tuple[int, int, int]  # channels, height, width
+    sha256: dict[str, str]  # of each file once unpacked, which torchvision doesn't check
+
+
+_SOURCES = {
+    "mnist": _Source(
+        "MNIST",
+        (1, 28, 28),
+        {
+            "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        },
+    ),
+}
+_PREFIX = {"train": "train", "test": "t10k"}
+
+
+def default_device() -> torch.device:
+    """The device that the course uses: CUDA, then Apple's MPS, then the CPU.
+
+    The environment variable `LATENTLAB_DEVICE` (`cpu`, `cuda:1`, …) overrides the choice.
+    """
+    if name := os.environ.get("LATENTLAB_DEVICE"):
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def names() -> list[str]:
+    """The data sets that `load` knows."""
+    return sorted(_SOURCES)
+
+
+def load(
+    name: str = "mnist", split: str = "train", device: torch.device | str = "cpu"
+) -> ImageSet:
+    """The images and labels of one split ("train" or "test"). Taught in notebook 01.
+
+    Returns uint8 images (n, 1, 28, 28) and int64 labels (n,); MNIST has 60,000 training and 10,000
+    test images. On the CPU, where plots and scikit-learn want them, the images are a copy-on-write map
+    of the cached file; `training.fit` moves them to the model's device.
+    Source: LeCun, Cortes and Burges, "The MNIST database of handwritten digits".
+
+    Raises ValueError for an unknown name or split, DataError if the files are damaged or missing.
+    """
+    if name not in _SOURCES:
+        raise ValueError(f"there is no data set {name!r}; the course has: {', '.join(names())}")
+    if split not in _PREFIX:
+        raise ValueError(f"there is no split {split!r}; ask for 'train' or 'test'")
+    source, prefix = _SOURCES[name], _PREFIX[split]
+    # An IDX file is a big-endian header (magic number, then one size a dimension) and the bytes.
+    images = _cached(name, f"{prefix}-images-idx3-ubyte", header=16).view(-1, *source.images)
+    labels = _cached(name, f"{prefix}-labels-idx1-ubyte", header=8).long()
+    return ImageSet(images.to(device), labels.to(device))
+
+
+def split(data: ImageSet, validation: int = 5000, seed: int = 0) -> tuple[ImageSet, ImageSet]:
+    """Set `validation` images aside, chosen at random by `seed`: (training set, validation set).
+
+    Raises ValueError if nothing would be left to train on, or nothing to validate with.
+    """
+    n = len(data.images)
+    if not 0 < validation < n:
+        raise ValueError(f"validation must lie between 1 and {n - 1} images, not {validation}")
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+    held_out, kept = (
+        part.sort().values.to(data.images.device)
+        for part in order.split([validation, n - validation])
+    )
+    return (
+        ImageSet(data.images[kept], data.labels[kept]),
+        ImageSet(data.images[held_out], data.labels[held_out]),
+    )
+
+
+def to_float(images: torch.Tensor) -> torch.Tensor:
+    """uint8 images 0 … 255 as float32 in [0, 1]; floats pass unchanged. Taught in notebook 01."""
+    return images.float().div_(255) if images.dtype == torch.uint8 else images
+
+
+def _cached(name: str, file: str, header: int) -> torch.Tensor:
+    """The bytes of an unpacked file after its header, memory-mapped once its checksum holds."""
+    folder = _cache() / _SOURCES[name].torchvision_class / "raw"
+    if not _intact(name, folder / file):
+        _fill(name, folder)
+    # "c" is copy on write: pages are shared between processes, and the file stays as it is.
+    return torch.from_numpy(np.memmap(folder / file, np.uint8, mode="c", offset=header))
+
+
+def _intact(name: str, path: Path) -> bool:
+    return path.is_file() and (
+        hashlib.sha256(np.memmap(path, np.uint8, mode="r") if path.stat().st_size else b"").hexdigest()
+        == _SOURCES[name].sha256[path.name]
+    )
+
+
+def _cache() -> Path:
+    """The first folder that can hold the cache: LATENTLAB_CACHE, the user's, a temporary one."""
+    if chosen := os.environ.get("LATENTLAB_CACHE"):
+        candidates = [Path(chosen).expanduser()]
+    else:
+        user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+        candidates = [
+            platformdirs.user_cache_path("latentlab", appauthor=False),
+            Path(tempfile.gettempdir()) / f"latentlab-{user}",
+        ]
+    for folder in candidates:
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if os.access(folder, os.R_OK | os.W_OK):
+                return folder
+    raise DataError(
+        f"can't write to {' or '.join(map(str, candidates))}; "
+        "set the environment variable LATENTLAB_CACHE to a folder that you may write to"
+    )
+
+
+def _published(name: str) -> Path:
+    """The folder that holds the published .gz files: inside the wheel, or in the repository."""
+    raw = Path(_SOURCES[name].torchvision_class) / "raw"
+    inside = PACKAGE / "_data" / raw
+    return inside if inside.is_dir() else PACKAGE.parent / "data" / raw
+
+
+def _fill(name: str, folder: Path) -> None:
+    """Unpack the published files into `folder`; each appears there whole, or not at all."""
+    import torchvision  # slow to import, and needed only here
+    from torchvision.datasets.utils import check_integrity
+
+    kind = getattr(torchvision.datasets, _SOURCES[name].torchvision_class)
+    with tempfile.TemporaryDirectory(prefix="unpacking-", dir=_cache()) as root:
+        raw = Path(root) / kind.__name__ / "raw"
+        raw.mkdir(parents=True)
+        for file, md5 in kind.resources:
+            if not (published := _published(name) / file).is_file():
+                continue  # torchvision downloads what is not there
+            if not check_integrity(str(published), md5):
+                raise DataError(
+                    f"{published} is truncated or altered (its MD5 is not {md5}). Restore it with "
+                    f"'git checkout -- {published}', or delete it to have it downloaded."
+                )
+            shutil.copyfile(published, raw / file)
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                kind(root, download=True)
+        except Exception as error:
+            raise DataError(
+                f"{name}: some of its files are neither in {_published(name)} nor can they be "
+                f"downloaded ({error}). Clone the course's repository again, or connect to the network."
+            ) from error
+        for file in _SOURCES[name].sha256:
+            if not _intact(name, raw / file):
+                raise DataError(f"{file} came out damaged (disk full?); free some space and try again")
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in _SOURCES[name].sha256:
+            os.replace(raw / file, folder / file)

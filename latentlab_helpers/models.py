@@ -1,0 +1,172 @@
+"""The autoencoder and the variational autoencoder, alike but for the log-variance head.
+
+Taught in notebooks 01 and 02. Both keep the sigmoid out of the decoder network: `decoder` gives
+logits, which the Bernoulli loss wants, and `decode` gives pixels in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+
+import torch
+from torch import nn
+
+DEFAULT_WIDTHS = {"mlp": (400,), "conv": (16, 32)}
+
+
+class Autoencoder(nn.Module):
+    """An autoencoder: images (batch, channels, height, width) to codes (batch, latent_dim) and back.
+
+    architecture: "mlp" (`widths` are the hidden layers) or "conv" (`widths` are the channels of
+    4×4 convolutions of stride 2; height and width must be divisible by 2 for each). Taught in
+    notebook 01. Source: Hinton and Salakhutdinov, Science 313 (2006), 504.
+
+    Raises ValueError for a latent size, an architecture, widths or an image shape that can't work.
+    """
+
+    heads = 1  # numbers that the encoder gives for each latent dimension
+
+    def __init__(
+        self,
+        latent_dim: int,
+        *,
+        architecture: str = "mlp",
+        widths: Sequence[int] | None = None,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+    ):
+        super().__init__()
+        if architecture not in DEFAULT_WIDTHS:
+            raise ValueError(f"there is no architecture {architecture!r}; use 'mlp' or 'conv'")
+        if isinstance(latent_dim, bool) or not isinstance(latent_dim, int) or latent_dim < 1:
+            raise ValueError(f"latent_dim must be a whole number, 1 or more, not {latent_dim!r}")
+        widths = tuple(DEFAULT_WIDTHS[architecture] if widths is None else widths)
+        image_shape = tuple(image_shape)
+        if len(image_shape) != 3 or min((*widths, *image_shape)) < 1:
+            raise ValueError(
+                "widths must be positive, and image_shape (channels, height, width) too, "
+                f"not {widths} and {image_shape}"
+            )
+        self.latent_dim = latent_dim
+        self.architecture = architecture
+        self.widths = widths
+        self.image_shape = image_shape
+        build = _mlp if architecture == "mlp" else _conv
+        self.encoder, self.decoder = build(latent_dim, self.heads * latent_dim, widths, image_shape)
+
+    @property
+    def config(self) -> dict:
+        """The arguments that make this model again; checkpoints store them."""
+        return {
+            "latent_dim": self.latent_dim,
+            "architecture": self.architecture,
+            "widths": list(self.widths),
+            "image_shape": list(self.image_shape),
+        }
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        """The codes (batch, latent_dim) of images in [0, 1]."""
+        return self.encoder(self._checked(x))
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        """The images in [0, 1] that the codes z (batch, latent_dim) stand for."""
+        if z.ndim != 2 or z.shape[1] != self.latent_dim:
+            raise ValueError(
+                f"this model decodes codes of shape (batch, {self.latent_dim}), not {tuple(z.shape)}"
+            )
+        return torch.sigmoid(self.decoder(z))
+
+    def forward(self, x: torch.Tensor):
+        """The logits of the reconstructions, shaped like x."""
+        return self.decoder(self.encode(x))
+
+    def _checked(self, x: torch.Tensor) -> torch.Tensor:
+        if tuple(x.shape[1:]) != self.image_shape or x.ndim != 4:
+            raise ValueError(
+                f"this model takes images of shape (batch, {', '.join(map(str, self.image_shape))}), "
+                f"not {tuple(x.shape)}; a single image needs x[None], flat ones x.view(-1, "
+                f"{', '.join(map(str, self.image_shape))})"
+            )
+        if not x.is_floating_point():
+            raise ValueError(f"images must be floats in [0, 1], not {x.dtype}: use datasets.to_float")
+        # On a GPU this look would make every training step wait; `fit` has looked at all of them.
+        if len(x) and not (self.training and x.is_cuda):
+            low, high = (value.item() for value in x.detach().aminmax())
+            if not (low >= 0 and high <= 1):
+                raise ValueError(
+                    f"images must lie in [0, 1], but these reach from {low:g} to {high:g}; "
+                    "divide uint8 values by 255 (datasets.to_float)"
+                )
+        return x
+
+
+class VariationalAutoencoder(Autoencoder):
+    """A VAE: the encoder gives a Gaussian N(mu, exp(logvar)) for each image, the prior is N(0, I).
+
+    The arguments are the autoencoder's; only the encoder's last layer is wider, by the
+    log-variances. Taught in notebook 02. Source: Kingma and Welling, arXiv:1312.6114.
+    """
+
+    heads = 2
+
+    def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """mu and logvar of q(z|x), each (batch, latent_dim), for images in [0, 1]."""
+        mu, logvar = self.encoder(self._checked(x)).chunk(2, dim=1)
+        return mu, logvar
+
+    def reparameterize(
+        self, mu: torch.Tensor, logvar: torch.Tensor, generator: torch.Generator | None = None
+    ) -> torch.Tensor:
+        """A sample z = mu + sigma · epsilon that gradients flow through (arXiv:1312.6114, 2.4)."""
+        epsilon = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)
+        return mu + torch.exp(0.5 * logvar) * epsilon
+
+    def forward(self, x: torch.Tensor, generator: torch.Generator | None = None):
+        """The logits of reconstructions from one sample of z, and mu and logvar."""
+        mu, logvar = self.encode(x)
+        return self.decoder(self.reparameterize(mu, logvar, generator)), mu, logvar
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        """n new images in [0, 1], decoded from draws of the prior N(0, I)."""
+        weight = next(self.decoder.parameters())
+        z = torch.randn(n, self.latent_dim, generator=generator, device=weight.device)
+        return self.decode(z)
+
+
+def _mlp(latent_dim: int, outputs: int, widths: Sequence[int], image_shape: Sequence[int]):
+    """An encoder and a decoder of fully connected layers, ReLU between them."""
+    pixels = prod(image_shape)
+    encoder = [layer for i, o in pairwise([pixels, *widths]) for layer in (nn.Linear(i, o), nn.ReLU())]
+    up = [latent_dim, *reversed(widths)]
+    decoder = [layer for i, o in pairwise(up) for layer in (nn.Linear(i, o), nn.ReLU())]
+    return (
+        nn.Sequential(nn.Flatten(), *encoder, nn.Linear(widths[-1] if widths else pixels, outputs)),
+        nn.Sequential(*decoder, nn.Linear(up[-1], pixels), nn.Unflatten(1, tuple(image_shape))),
+    )
+
+
+def _conv(latent_dim: int, outputs: int, widths: Sequence[int], image_shape: Sequence[int]):
+    """An encoder of 4×4 convolutions that halve the image, and a decoder that mirrors it."""
+    channels, height, width = image_shape
+    scale = 2 ** len(widths)
+    if not widths or height % scale or width % scale:
+        raise ValueError(
+            f"a convolutional model with {len(widths)} widths needs at least one of them, and a height "
+            f"and width divisible by {scale}, not {height}×{width}"
+        )
+    small = (widths[-1], height // scale, width // scale)
+    down = [
+        layer
+        for i, o in pairwise([channels, *widths])
+        for layer in (nn.Conv2d(i, o, kernel_size=4, stride=2, padding=1), nn.ReLU())
+    ]
+    up = [
+        layer
+        for i, o in pairwise([*reversed(widths), channels])
+        for layer in (nn.ReLU(), nn.ConvTranspose2d(i, o, kernel_size=4, stride=2, padding=1))
+    ]
+    return (
+        nn.Sequential(*down, nn.Flatten(), nn.Linear(prod(small), outputs)),
+        nn.Sequential(nn.Linear(latent_dim, prod(small)), nn.Unflatten(1, small), *up),
+    )

@@ -1,0 +1,155 @@
+"""The one training loop of the course. Written out in notebook 01, and the same here."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from .datasets import to_float
+from .losses import Terms, autoencoder_loss, negative_elbo
+from .models import VariationalAutoencoder
+
+# Adam's averages for pixels that are never lit decay into denormal floats, on which the processor
+# is slow: without this, each epoch takes longer than the one before.
+torch.set_flush_denormal(True)
+
+Loss = Callable[[nn.Module, torch.Tensor, "torch.Generator | None"], Terms]
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is no longer a finite number."""
+
+
+@dataclass
+class History:
+    """What `fit` measured: for each term of the loss, one number an epoch; seconds of each epoch.
+
+    `train` is the mean over the epoch, while the weights moved; `test` is measured after it.
+    """
+
+    train: dict[str, list[float]] = field(default_factory=dict)
+    test: dict[str, list[float]] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+
+
+def fit(
+    model: nn.Module,
+    images: torch.Tensor,
+    *,
+    epochs: int,
+    loss: Loss | None = None,
+    test_images: torch.Tensor | None = None,
+    batch_size: int = 128,
+    lr: float = 3e-3,
+    seed: int = 0,
+    progress: bool = True,
+) -> History:
+    """Train `model` in place on images (n, channels, height, width) with Adam. Taught in notebook 01.
+
+    images: uint8, or floats in [0, 1]. loss(model, x, generator) returns named terms, of which
+    "loss" is minimized; by default the mean squared error for an autoencoder, the negative ELBO for
+    a VAE. `seed` fixes the order of the images and the VAE's noise. Source: Kingma and Ba, arXiv:1412.6980.
+
+    Raises ValueError for images or settings that can't work, and TrainingDiverged when the loss
+    is no longer finite; the model then holds the weights from the start of that epoch.
+    """
+    _check(images, epochs=epochs, batch_size=batch_size, lr=lr)
+    if test_images is not None:
+        _check(test_images)
+    loss = loss or _default_loss(model)
+    device = next(model.parameters()).device
+    images = images.to(device)
+    order = torch.Generator().manual_seed(seed)
+    noise = torch.Generator(device).manual_seed(seed)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
+    history = History()
+    bar = tqdm(range(1, epochs + 1), unit="epoch", disable=not progress)
+    for epoch in bar:
+        start, weights = time.perf_counter(), copy.deepcopy(model.state_dict())
+        model.train()
+        sums: dict[str, torch.Tensor] = {}
+        for batch in torch.randperm(len(images), generator=order).to(device).split(batch_size):
+            x = to_float(images[batch])
+            terms = loss(model, x, noise)
+            optimizer.zero_grad()
+            terms["loss"].backward()
+            optimizer.step()
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0) + value.detach() * len(x)
+        means = {name: (total / len(images)).item() for name, total in sums.items()}
+        if not math.isfinite(means["loss"]):
+            model.load_state_dict(weights)
+            raise TrainingDiverged(
+                f"the loss became {means['loss']} in epoch {epoch}. Try a lower learning rate (it was "
+                f"{lr:g}), or look for NaN in your loss. The model holds its weights from before the epoch."
+            )
+        history.seconds.append(time.perf_counter() - start)
+        _append(history.train, means)
+        if test_images is not None:
+            _append(history.test, evaluate(model, test_images, loss, seed=seed))
+        bar.set_postfix({name: f"{value:.4g}" for name, value in means.items()})
+    return history
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    images: torch.Tensor,
+    loss: Loss | None = None,
+    *,
+    batch_size: int = 1000,
+    seed: int = 0,
+) -> dict[str, float]:
+    """The mean of each term of the loss over images, no weight changed. Units as in `losses`."""
+    _check(images, batch_size=batch_size)
+    loss = loss or _default_loss(model)
+    device = next(model.parameters()).device
+    noise = torch.Generator(device).manual_seed(seed)
+    was_training = model.training
+    model.eval()
+    sums: dict[str, float] = {}
+    try:
+        for batch in images.split(batch_size):
+            x = to_float(batch.to(device))
+            for name, value in loss(model, x, noise).items():
+                sums[name] = sums.get(name, 0.0) + value.item() * len(x)
+    finally:
+        model.train(was_training)
+    return {name: total / len(images) for name, total in sums.items()}
+
+
+def _default_loss(model: nn.Module) -> Loss:
+    return negative_elbo if isinstance(model, VariationalAutoencoder) else autoencoder_loss
+
+
+def _append(series: dict[str, list[float]], values: dict[str, float]) -> None:
+    for name, value in values.items():
+        series.setdefault(name, []).append(value)
+
+
+def _check(images: torch.Tensor, **positive: float) -> None:
+    """Look at the images once, so that the loop doesn't have to."""
+    for name, value in positive.items():
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{name} must be more than 0, not {value}")
+    if images.ndim != 4 or not len(images):
+        raise ValueError(
+            f"images must have the shape (n, channels, height, width) with n ≥ 1, not {tuple(images.shape)}"
+        )
+    if images.dtype == torch.uint8:
+        return
+    if not images.is_floating_point():
+        raise ValueError(f"images must be uint8 or floats in [0, 1], not {images.dtype}")
+    low, high = (value.item() for value in images.aminmax())
+    if not (low >= 0 and high <= 1):
+        raise ValueError(
+            f"images must lie in [0, 1], but these reach from {low:g} to {high:g}; "
+            "pass the uint8 images as they are, or divide them by 255"
+        )

@@ -1,0 +1,87 @@
+"""Run notebooks top to bottom, each in a clean kernel, and save their outputs into them.
+
+    python course.py build [NOTEBOOK …]     all of notebooks/, unless some are named
+
+The one way that outputs are made. A notebook is replaced only after all of it ran. What differs from
+run to run without meaning anything (timing, widget state, the interpreter's version) is not saved.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from tools.outputs import lasting
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+
+
+def build(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    # The kernel of this very environment, whatever kernelspecs the user has; the notebook's own folder.
+    client = NotebookClient(
+        notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+    )
+    client.execute()
+    clean(notebook)
+    nbformat.validate(notebook)
+    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+        nbformat.write(notebook, file)
+    os.chmod(part, 0o644)
+    os.replace(part, path)
+
+
+def clean(notebook: nbformat.NotebookNode) -> None:
+    """Keep what a reader without a kernel sees, and nothing that changes from run to run."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"},
+        }
+    )
+    for cell in notebook.cells:
+        for key in ("execution", "collapsed", "scrolled", "jupyter", "outputId", "id"):
+            cell.metadata.pop(key, None)
+        if cell.cell_type == "code":
+            cell.outputs = joined(lasting(cell.outputs))
+
+
+def joined(outputs: list) -> list:
+    """Consecutive pieces of one stream as one output: how they were cut depends on the timing."""
+    result: list = []
+    for output in outputs:
+        previous = result[-1] if result else {}
+        if output.output_type == previous.get("output_type") == "stream" and output.name == previous["name"]:
+            previous["text"] += output.text
+        else:
+            result.append(output)
+    return result
+
+
+def main() -> int:
+    paths = [Path(name).resolve() for name in sys.argv[1:]] or sorted(NOTEBOOKS.glob("*.ipynb"))
+    if missing := [str(path) for path in paths if not path.is_file()]:
+        print(f"there is no {', '.join(missing)}; the course has: {', '.join(p.name for p in NOTEBOOKS.glob('*.ipynb'))}")
+        return 2
+    for path in paths:
+        start = time.perf_counter()
+        print(f"{path.name} …", end=" ", flush=True)
+        try:
+            build(path)
+        except CellExecutionError as error:
+            print(f"stopped; the file stays as it was.\n{error}")
+            return 1
+        print(f"{time.perf_counter() - start:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

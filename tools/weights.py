@@ -1,0 +1,76 @@
+"""Train the models that the notebooks load, and write them to data/checkpoints.
+
+    python course.py weights [NAME …]     all of them, unless some are named
+
+Each file holds its recipe, seed, versions, the test loss after every epoch, and the numbers that its
+stored (float16) weights reach on the real test set.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+
+import numpy
+import torch
+import torchvision
+
+from latentlab_helpers import checkpoints, datasets, metrics, models, training
+
+RECIPE = {"data": "mnist", "optimizer": "Adam", "epochs": 10, "batch_size": 128, "lr": 3e-3}
+SEED = 0
+MODELS = {
+    **{f"ae_mlp_{size}": (models.Autoencoder, {"latent_dim": size}) for size in (2, 4, 8, 16, 32, 64)},
+    **{f"vae_mlp_{size}": (models.VariationalAutoencoder, {"latent_dim": size}) for size in (2, 16)},
+}
+LOSSES = {
+    "Autoencoder": "mean squared error per pixel",
+    "VariationalAutoencoder": "negative ELBO, Bernoulli pixels, beta = 1, nats per image",
+}
+
+
+def train(name: str) -> None:
+    kind, config = MODELS[name]
+    # On the CPU, whatever else is there, so that the same seed gives the same file.
+    images, test = (datasets.load(RECIPE["data"], split).images for split in ("train", "test"))
+    torch.manual_seed(SEED)
+    model = kind(**config)
+    keys = ("epochs", "batch_size", "lr")
+    history = training.fit(
+        model, images, test_images=test, seed=SEED, **{key: RECIPE[key] for key in keys}
+    )
+    model.load_state_dict({key: value.half().float() for key, value in model.state_dict().items()})
+    path = checkpoints.save(
+        model,
+        checkpoints.folder() / name,
+        recipe={**RECIPE, "loss": LOSSES[kind.__name__]},
+        seed=SEED,
+        versions={
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "numpy": numpy.__version__,
+        },
+        test_by_epoch=history.test,
+        test=measure(model, test),
+    )
+    print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB, {measure(model, test)}", flush=True)
+
+
+def measure(model: models.Autoencoder, images: torch.Tensor) -> dict[str, float]:
+    """What a file says of its weights: the loss's terms, and the error of noiseless reconstructions."""
+    return {**training.evaluate(model, images), "mse": metrics.reconstruction_mse(model, images)}
+
+
+def main() -> int:
+    chosen = sys.argv[1:] or list(MODELS)
+    if unknown := [name for name in chosen if name not in MODELS]:
+        print(f"there is no recipe for {', '.join(unknown)}; the course has: {', '.join(MODELS)}")
+        return 2
+    for name in chosen:
+        train(name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
