@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from matplotlib import figure
+from matplotlib.patches import Circle
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 from PIL import Image
 
@@ -123,14 +125,23 @@ def error_against_size(curves: Mapping[str, Mapping[int, float]], alt: str) -> F
     return fig
 
 
-def latent_map(codes: torch.Tensor, labels: torch.Tensor, alt: str) -> Figure:
-    """2-D codes (n, 2) as a map, coloured and marked by label (n,)."""
+def latent_map(
+    codes: torch.Tensor, labels: torch.Tensor, alt: str, prior: Sequence[float] = ()
+) -> Figure:
+    """2-D codes (n, 2) as a map, coloured and marked by label (n,).
+
+    `prior`: circles that hold these shares of N(0, I), whose radius in 2-D is sqrt(-2 log(1 - share)).
+    """
     fig = Figure(figsize=(6.2, 5.0), layout="constrained")
     ax = fig.subplots()
     for digit, (colour, marker) in enumerate(zip(DIGITS, MARKERS, strict=True)):
         x, y = codes[labels == digit].cpu().T
         ax.scatter(x, y, s=9, color=colour, marker=marker, linewidths=0, alpha=0.6, label=str(digit))
-    ax.set(xlabel="$z_1$", ylabel="$z_2$")
+    for share in prior:
+        radius = math.sqrt(-2 * math.log(1 - share))
+        ax.add_patch(Circle((0, 0), radius, fill=False, linewidth=1.2, linestyle="--"))
+        ax.annotate(f"{share:.0%}", (0, radius), ha="center", va="bottom", fontsize=9)
+    ax.set(xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
     legend = ax.legend(title="digit", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     for handle in legend.legend_handles:
         handle.set(alpha=1, sizes=[28])
