@@ -4,11 +4,13 @@
 
 The one way that outputs are made. A notebook is replaced only after all of it ran. What differs from
 run to run without meaning anything (timing, widget state, the interpreter's version) is not saved.
+The README's picture is drawn too, and its map of the course gets the minutes that each notebook took.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -18,9 +20,11 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from tools import picture
 from tools.outputs import lasting
 
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
 
 
 def build(path: Path) -> None:
@@ -66,10 +70,19 @@ def joined(outputs: list) -> list:
     return result
 
 
+def note_minutes(name: str, seconds: float) -> None:
+    """Write the minutes into the last column of the notebook's row in the README, if it has one."""
+    readme = ROOT / "README.md"
+    text = readme.read_text("utf-8")
+    row = re.compile(rf"^(\|.*{re.escape(name)}.*\|)[^|]*\|$", re.M)
+    readme.write_text(row.sub(rf"\1 {max(1, round(seconds / 60))} |", text), "utf-8")
+
+
 def main() -> int:
     paths = [Path(name).resolve() for name in sys.argv[1:]] or sorted(NOTEBOOKS.glob("*.ipynb"))
     if missing := [str(path) for path in paths if not path.is_file()]:
-        print(f"there is no {', '.join(missing)}; the course has: {', '.join(p.name for p in NOTEBOOKS.glob('*.ipynb'))}")
+        names = ", ".join(sorted(path.name for path in NOTEBOOKS.glob("*.ipynb")))
+        print(f"there is no {', '.join(missing)}; the course has: {names}")
         return 2
     for path in paths:
         start = time.perf_counter()
@@ -79,7 +92,10 @@ def main() -> int:
         except CellExecutionError as error:
             print(f"stopped; the file stays as it was.\n{error}")
             return 1
-        print(f"{time.perf_counter() - start:.0f} s")
+        seconds = time.perf_counter() - start
+        print(f"{seconds:.0f} s")
+        note_minutes(path.name, seconds)
+    picture.save()
     return 0
 
 

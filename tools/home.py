@@ -1,0 +1,84 @@
+"""Write the project's address wherever one belongs.
+
+    python course.py home https://github.com/OWNER/NAME
+
+pyproject.toml states it; from there come the README's Colab links and the notebooks' first cells, which
+install the course where it isn't installed yet. Call it again whenever the project moves.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+
+ROOT = Path(__file__).resolve().parent.parent
+FORM = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
+BARE = "import latentlab_helpers"
+
+
+def stated(root: Path = ROOT) -> str | None:
+    """The address in pyproject.toml, or None while there is none."""
+    found = re.search(r'^Home = "(.+)"$', (root / "pyproject.toml").read_text("utf-8"), re.M)
+    return found and found[1]
+
+
+def setup_cell(home: str | None) -> str:
+    """The first code cell of every notebook: prints nothing where the course is installed."""
+    if home is None:
+        return BARE
+    return (
+        f"try:\n    {BARE}\nexcept ModuleNotFoundError:\n"
+        f"    %pip install -q --no-deps git+{home}\n    {BARE}"
+    )
+
+
+def colab_lines(home: str | None, notebooks: list[str]) -> str:
+    """The README's paragraph on Colab."""
+    if home is None:
+        return (
+            "Build a wheel with `pip wheel --no-deps .`, upload it and a notebook to Colab, and run\n"
+            "`%pip install -q --no-deps latentlab-*.whl` first. It brings the data and the weights along."
+        )
+    base = home.replace("https://github.com", "https://colab.research.google.com/github")
+    links = [f"[{name[:2]}]({base}/blob/main/notebooks/{name})" for name in notebooks]
+    return f"Open {', '.join(links)} in Colab. The first cell installs the course, data and weights included."
+
+
+def write(home: str, root: Path = ROOT) -> None:
+    project = root / "pyproject.toml"
+    text = re.sub(r'\n\[project\.urls\]\nHome = ".*"\n', "", project.read_text("utf-8"))
+    head, tool, rest = text.partition("\n[tool.")
+    project.write_text(f'{head}\n[project.urls]\nHome = "{home}"\n{tool}{rest}', "utf-8")
+
+    paths = sorted((root / "notebooks").glob("*.ipynb"))
+    readme = root / "README.md"
+    lines = colab_lines(home, [path.name for path in paths])
+    text = re.sub(
+        r"(<!-- colab -->\n).*?(\n<!-- /colab -->)",
+        lambda match: match[1] + lines + match[2],
+        readme.read_text("utf-8"),
+        flags=re.S,
+    )
+    readme.write_text(text, "utf-8")
+    for path in paths:
+        notebook = nbformat.read(path, as_version=4)
+        first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+        first.source = setup_cell(home)
+        nbformat.write(notebook, path)
+
+
+def main() -> int:
+    match = FORM.fullmatch(sys.argv[1]) if len(sys.argv) == 2 else None
+    if not match:
+        print("usage: python course.py home https://github.com/OWNER/NAME")
+        return 2
+    write(f"https://github.com/{match[1]}/{match[2]}")
+    print("written into pyproject.toml, README.md and the notebooks; look at `git diff` and commit it")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
