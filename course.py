@@ -46,37 +46,44 @@ def environment():
     folder = Path(os.environ.get("LATENTLAB_ENV") or state() / ".latentlab").resolve()
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = folder / "installed"
-    wanted = hashlib.sha256(
-        (ROOT / "pyproject.toml").read_bytes() + (str(ROOT) + sys.version).encode()
-    ).hexdigest()
-    if stamp.is_file() and stamp.read_text() == wanted and python.exists():
+    # What the environment was made by and for; what it was asked to hold (not how our tools are set).
+    made = f"{sys.version.split()[0]} {sys.base_prefix} {ROOT}"
+    project = (ROOT / "pyproject.toml").read_text("utf-8").partition("[tool.")[0]
+    wanted = made + "\n" + hashlib.sha256(project.encode()).hexdigest()
+
+    def ready():
+        return python.exists() and stamp.is_file() and stamp.read_text("utf-8") == wanted
+
+    if ready():
         return python
     folder.parent.mkdir(parents=True, exist_ok=True)
     # An SQLite lock goes with the process that holds it, so an interrupted set-up leaves none behind.
     lock = sqlite3.connect(str(folder) + ".lock", timeout=3600, isolation_level=None)
     try:
         lock.execute("BEGIN EXCLUSIVE")
-        if not (stamp.is_file() and stamp.read_text() == wanted and python.exists()):
-            install(folder, python, fresh=not stamp.is_file())
-            stamp.write_text(wanted)
+        if not ready():
+            # Without its stamp the last set-up was not finished: pip can't be trusted to mend that.
+            keep = stamp.is_file() and stamp.read_text("utf-8").startswith(made + "\n")
+            stamp.unlink(missing_ok=True)
+            install(folder, python, fresh=not keep)
+            stamp.write_text(wanted, "utf-8")
     finally:
         lock.close()
     return python
 
 
 def install(folder, python, fresh):
-    """Make the environment (anew, unless its last set-up was finished) and install the course into it."""
+    """Make the environment, anew or on top of what is there, and install the course into it."""
     if fresh and folder.exists() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").exists():
-        sys.exit("%s is not empty, and no environment of the course's: name another in LATENTLAB_ENV" % folder)
-    print("Setting up the environment in %s; this takes a few minutes, once." % folder, flush=True)
-    (folder / "installed").unlink(missing_ok=True)
+        sys.exit(f"{folder} is not empty, and no environment of the course's: name another in LATENTLAB_ENV")
+    print(f"Setting up the environment in {folder}; this takes a few minutes, once.", flush=True)
     venv = [sys.executable, "-m", "venv", str(folder)]
     run(venv + ["--clear"] if fresh else venv + ["--upgrade"], "Debian and Ubuntu: apt install python3-venv")
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
     if sys.platform == "linux" and not shutil.which("nvidia-smi") and reachable(CPU_INDEX + "/torch/"):
-        # If this fails half-way, the next line gets both from PyPI.
-        subprocess.run(pip + ["--index-url", CPU_INDEX, "torch", "torchvision"])
-    run(pip + ["-e", "%s[lab,test]" % ROOT], "see the last lines above; is the network up?")
+        if subprocess.run(pip + ["--index-url", CPU_INDEX, "torch", "torchvision"]).returncode:
+            print("PyTorch's CPU build can't be had; taking the usual one.", flush=True)
+    run(pip + ["-e", f"{ROOT}[lab,test]"], "see the last lines above; is the network up?")
     run([str(python), "-c", "import torch, torchvision"], "torch and torchvision don't fit together")
 
 
@@ -90,7 +97,7 @@ def reachable(url):
 
 def run(command, hint):
     if subprocess.run(command).returncode:
-        sys.exit("\nThe set-up stopped (%s). What was done is kept or made again: just call it again." % hint)
+        sys.exit(f"\nThe set-up stopped ({hint}). What was done is kept or made again: just call it again.")
 
 
 def working_copies():
@@ -104,13 +111,13 @@ def working_copies():
             shutil.copyfile(original, part)
             os.replace(part, copy)
         elif copy.stat().st_mtime < original.stat().st_mtime and copy.read_bytes() != original.read_bytes():
-            print("%s has changed since; rename %s to get the new one." % (original.name, copy))
+            print(f"{original.name} has changed since; rename {copy} to get the new one.")
     return folder
 
 
 def main():
     if sys.version_info < (3, 10):
-        sys.exit("The course needs Python 3.10 or newer; this is %d.%d." % sys.version_info[:2])
+        sys.exit(f"The course needs Python 3.10 or newer; this is {sys.version.split()[0]}.")
     tools = {"build", "weights", "home"}
     if len(sys.argv) < 2 or sys.argv[1] not in tools | {"lab", "test"}:
         print(__doc__)
@@ -124,7 +131,7 @@ def main():
         line = [python, "-m", "jupyter", "lab", str(folder / "01_autoencoder.ipynb")]
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             line.append("--allow-root")  # in a container; it listens on this machine only, with a token
-        line += ["--ServerApp.root_dir=%s" % folder] + rest
+        line += [f"--ServerApp.root_dir={folder}"] + rest
         cwd = folder
     elif command == "test":
         line, cwd = [python, "-m", "pytest"] + rest, ROOT

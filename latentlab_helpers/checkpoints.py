@@ -41,7 +41,8 @@ def save(model: models.Autoencoder, path: str | os.PathLike, **metadata: Any) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="writing-") as temporary:
         whole = Path(temporary) / path.name
-        save_file(weights, whole, {name: json.dumps(value) for name, value in header.items()})
+        # One entry, because safetensors writes several in a random order: same weights, same file.
+        save_file(weights, whole, {"latentlab": json.dumps(header)})
         os.chmod(whole, 0o644)  # a temporary file is its owner's alone
         os.replace(whole, path)
     return path
@@ -53,9 +54,7 @@ def metadata(name: str | os.PathLike) -> dict[str, Any]:
         return _header(file)
 
 
-def load(
-    name: str | os.PathLike, device: torch.device | str | None = None
-) -> models.Autoencoder:
+def load(name: str | os.PathLike, device: torch.device | str | None = None) -> models.Autoencoder:
     """The model with these weights, float32, in eval mode. `name`: one of `names()`, or a file's path.
 
     Raises ValueError for an unknown name (with those that exist) or a damaged file.
@@ -68,7 +67,9 @@ def load(
 
 
 def _header(file) -> dict[str, Any]:
-    return {key: json.loads(value) for key, value in (file.metadata() or {}).items()}
+    if "latentlab" not in (entries := file.metadata() or {}):
+        raise ValueError("these weights were not written by checkpoints.save: no header says what made them")
+    return json.loads(entries["latentlab"])
 
 
 def _open(name: str | os.PathLike):

@@ -75,9 +75,7 @@ def names() -> list[str]:
     return sorted(_SOURCES)
 
 
-def load(
-    name: str = "mnist", split: str = "train", device: torch.device | str = "cpu"
-) -> ImageSet:
+def load(name: str = "mnist", split: str = "train", device: torch.device | str = "cpu") -> ImageSet:
     """The images and labels of one split ("train" or "test"). Taught in notebook 01.
 
     Returns uint8 images (n, 1, 28, 28) and int64 labels (n,); MNIST has 60,000 training and 10,000
@@ -108,8 +106,7 @@ def split(data: ImageSet, validation: int = 5000, seed: int = 0) -> tuple[ImageS
         raise ValueError(f"validation must lie between 1 and {n - 1} images, not {validation}")
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     held_out, kept = (
-        part.sort().values.to(data.images.device)
-        for part in order.split([validation, n - validation])
+        part.sort().values.to(data.images.device) for part in order.split([validation, n - validation])
     )
     return (
         ImageSet(data.images[kept], data.labels[kept]),

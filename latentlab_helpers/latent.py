@@ -26,13 +26,13 @@ def grid(low: Sequence[float], high: Sequence[float], n: int) -> torch.Tensor:
     return _rows(torch.linspace(low[0], high[0], n), torch.linspace(low[1], high[1], n))
 
 
-def prior_grid(n: int, margin: float = 0.02) -> torch.Tensor:
-    """An n × n grid that cuts the prior N(0, I) in 2-D into equal shares of probability.
+def prior_grid(n: int) -> torch.Tensor:
+    """An n × n grid of codes: the middles of n² tiles that hold equal shares of N(0, I) in 2-D.
 
-    Shape (n², 2), laid out as in `grid`; `margin` is the share left out at each edge. Taught in
-    notebook 02. Source: Kingma and Welling, arXiv:1312.6114, figure 4.
+    Shape (n², 2), laid out as in `grid`. Taught in notebook 02. Source: Kingma and Welling,
+    arXiv:1312.6114, figure 4.
     """
-    quantiles = torch.special.ndtri(torch.linspace(margin, 1 - margin, n))
+    quantiles = torch.special.ndtri((torch.arange(n) + 0.5) / n)
     return _rows(quantiles, quantiles)
 
 

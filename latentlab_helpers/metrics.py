@@ -31,8 +31,7 @@ def reconstruct(model: Autoencoder, images: torch.Tensor, batch_size: int = 1000
 def reconstruction_mse(model: Autoencoder, images: torch.Tensor, batch_size: int = 1000) -> float:
     """Mean squared error per pixel of noiseless reconstructions. Taught in notebook 01."""
     total = sum(
-        (model.decode(_mu(model, x)) - x).square().sum().item()
-        for x in _batches(model, images, batch_size)
+        (model.decode(_mu(model, x)) - x).square().sum().item() for x in _batches(model, images, batch_size)
     )
     return total / images.numel()
 
@@ -50,6 +49,17 @@ def pca_mse(images: torch.Tensor, test_images: torch.Tensor, sizes: Sequence[int
     # The components are orthonormal: what k of them miss is the rest of the squared length.
     missed = (centred**2).sum() - (codes**2).sum(0).cumsum()
     return {k: float(missed[k - 1] / test.size) for k in sizes}
+
+
+def neighbour_agreement(images: torch.Tensor, real: torch.Tensor, labels: torch.Tensor, k: int = 5) -> float:
+    """The share of images whose k nearest real images, by pixels, all show the same digit.
+
+    images, real: (n, channels, height, width) in [0, 1]; labels (n,) of the real ones. Near 1 for images
+    that look like one digit. A faint or empty image has an arbitrary neighbourhood, so look at the
+    ink, `images.mean()`, beside it. Taught in notebook 01.
+    """
+    nearest = torch.cdist(images.flatten(1), real.flatten(1)).topk(k, largest=False).indices
+    return (labels[nearest] == labels[nearest[:, :1]]).all(dim=1).float().mean().item()
 
 
 @torch.no_grad()

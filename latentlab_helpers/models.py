@@ -137,13 +137,14 @@ class VariationalAutoencoder(Autoencoder):
 def _mlp(latent_dim: int, outputs: int, widths: Sequence[int], image_shape: Sequence[int]):
     """An encoder and a decoder of fully connected layers, ReLU between them."""
     pixels = prod(image_shape)
-    encoder = [layer for i, o in pairwise([pixels, *widths]) for layer in (nn.Linear(i, o), nn.ReLU())]
-    up = [latent_dim, *reversed(widths)]
-    decoder = [layer for i, o in pairwise(up) for layer in (nn.Linear(i, o), nn.ReLU())]
-    return (
-        nn.Sequential(nn.Flatten(), *encoder, nn.Linear(widths[-1] if widths else pixels, outputs)),
-        nn.Sequential(*decoder, nn.Linear(up[-1], pixels), nn.Unflatten(1, tuple(image_shape))),
-    )
+
+    def stack(sizes: Sequence[int]) -> list[nn.Module]:
+        layers = [layer for i, o in pairwise(sizes) for layer in (nn.Linear(i, o), nn.ReLU())]
+        return layers[:-1]  # no ReLU after the last
+
+    encoder = nn.Sequential(nn.Flatten(), *stack([pixels, *widths, outputs]))
+    decoder = stack([latent_dim, *reversed(widths), pixels])
+    return encoder, nn.Sequential(*decoder, nn.Unflatten(1, tuple(image_shape)))
 
 
 def _conv(latent_dim: int, outputs: int, widths: Sequence[int], image_shape: Sequence[int]):
@@ -161,12 +162,10 @@ def _conv(latent_dim: int, outputs: int, widths: Sequence[int], image_shape: Seq
         for i, o in pairwise([channels, *widths])
         for layer in (nn.Conv2d(i, o, kernel_size=4, stride=2, padding=1), nn.ReLU())
     ]
+    encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(prod(small), outputs))
     up = [
         layer
         for i, o in pairwise([*reversed(widths), channels])
         for layer in (nn.ReLU(), nn.ConvTranspose2d(i, o, kernel_size=4, stride=2, padding=1))
     ]
-    return (
-        nn.Sequential(*down, nn.Flatten(), nn.Linear(prod(small), outputs)),
-        nn.Sequential(nn.Linear(latent_dim, prod(small)), nn.Unflatten(1, small), *up),
-    )
+    return encoder, nn.Sequential(nn.Linear(latent_dim, prod(small)), nn.Unflatten(1, small), *up)

@@ -30,11 +30,13 @@ class Figure(figure.Figure):
     alt = ""
 
     def png(self) -> bytes:
-        """The figure as a PNG of 128 colours: a third of the size, with no visible difference."""
-        full, small = io.BytesIO(), io.BytesIO()
-        self.savefig(full, format="png")
-        image = Image.open(full).convert("RGB").quantize(128, dither=Image.Dither.NONE)
-        image.save(small, "png", optimize=True)
+        """The figure as a PNG; one without colours is stored as greys, a third of the size."""
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png")
+        image = Image.open(buffer).convert("RGB")
+        red, *others = image.split()
+        small = io.BytesIO()
+        (red if all(red == band for band in others) else image).save(small, "png", optimize=True)
         return small.getvalue()
 
     def _repr_mimebundle_(self, include=None, exclude=None):
@@ -77,17 +79,20 @@ def image_rows(rows: Mapping[str, torch.Tensor], alt: str, titles: Sequence[str]
 def image_plane(images: torch.Tensor, extent: Sequence[float], axes: Sequence[str], alt: str) -> Figure:
     """A square of images that tile a plane, row by row from the top left.
 
-    images: (n², 1, height, width) in [0, 1]; extent: the codes at the left, right, bottom and top;
-    axes: the names of the horizontal and the vertical axis.
+    images: (n², 1, height, width) in [0, 1]; extent: the coordinates of the middles of the left, right,
+    bottom and top tiles; axes: the names of the horizontal and the vertical axis.
     """
     n = round(len(images) ** 0.5)
-    if n * n != len(images):
-        raise ValueError(f"a square needs n² images, not {len(images)}")
+    if n < 2 or n * n != len(images):
+        raise ValueError(f"a square needs n² images, 4 or more, not {len(images)}")
     height, width = images.shape[-2:]
     tiled = images.view(n, n, height, width).permute(0, 2, 1, 3).reshape(n * height, n * width)
     fig = Figure(figsize=(5.4, 5.2), layout="constrained")
     ax = fig.subplots()
-    ax.imshow(tiled.detach().cpu(), cmap="gray", vmin=0, vmax=1, extent=extent, aspect="auto")
+    left, right, bottom, top = extent
+    dx, dy = (right - left) / (n - 1) / 2, (top - bottom) / (n - 1) / 2  # from the middles to the edges
+    edges = (left - dx, right + dx, bottom - dy, top + dy)
+    ax.imshow(tiled.detach().cpu().numpy(), cmap="gray", vmin=0, vmax=1, extent=edges, aspect="auto")
     ax.set(xlabel=axes[0], ylabel=axes[1])
     fig.alt = alt
     return fig
@@ -126,18 +131,19 @@ def error_against_size(curves: Mapping[str, Mapping[int, float]], alt: str) -> F
     return fig
 
 
-def latent_map(
-    codes: torch.Tensor, labels: torch.Tensor, alt: str, prior: Sequence[float] = ()
-) -> Figure:
+def latent_map(codes: torch.Tensor, labels: torch.Tensor, alt: str, prior: Sequence[float] = ()) -> Figure:
     """2-D codes (n, 2) as a map, coloured and marked by label (n,).
 
     `prior`: circles that hold these shares of N(0, I), whose radius in 2-D is sqrt(-2 log(1 - share)).
     """
     fig = Figure(figsize=(6.2, 5.0), layout="constrained")
     ax = fig.subplots()
-    for digit, (colour, marker) in enumerate(zip(DIGITS, MARKERS, strict=True)):
-        x, y = codes[labels == digit].cpu().T
-        ax.scatter(x, y, s=12, color=colour, marker=marker, linewidths=0, alpha=0.6, label=str(digit))
+    # In turns, a part of every class at a time, so that no class lies on top of all the others.
+    for turn in range(8):
+        for digit, (colour, marker) in enumerate(zip(DIGITS, MARKERS, strict=True)):
+            x, y = codes[turn::8][labels[turn::8] == digit].cpu().numpy().T
+            name = None if turn else str(digit)
+            ax.scatter(x, y, s=12, color=colour, marker=marker, linewidths=0, alpha=0.7, label=name)
     for share in prior:
         radius = math.sqrt(-2 * math.log(1 - share))
         ax.add_patch(Circle((0, 0), radius, fill=False, linewidth=1.2, linestyle="--"))
@@ -151,5 +157,5 @@ def latent_map(
 
 
 def _show(ax, image: torch.Tensor) -> None:
-    pixels = to_float(image).detach().cpu().permute(1, 2, 0).squeeze(-1)
+    pixels = to_float(image).detach().cpu().permute(1, 2, 0).squeeze(-1).numpy()
     ax.imshow(pixels, cmap="gray", vmin=0, vmax=1)

@@ -30,8 +30,7 @@ def setup_cell(home: str | None) -> str:
     if home is None:
         return BARE
     return (
-        f"try:\n    {BARE}\nexcept ModuleNotFoundError:\n"
-        f"    %pip install -q --no-deps git+{home}\n    {BARE}"
+        f"try:\n    {BARE}\nexcept ModuleNotFoundError:\n    %pip install -q --no-deps git+{home}\n    {BARE}"
     )
 
 

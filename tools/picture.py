@@ -20,10 +20,10 @@ def draw() -> plots.Figure:
     left, right = fig.subplots(1, 2)
     for digit in range(10):
         mine = (test.labels[:6000] == digit).nonzero().squeeze(1)
-        left.scatter(*places[mine].T, s=4, color=plots.DIGITS[digit], linewidths=0, alpha=0.6)
+        left.scatter(*places[mine].numpy().T, s=4, color=plots.DIGITS[digit], linewidths=0, alpha=0.6)
         middle = places[mine].median(dim=0).values
         typical = mine[(places[mine] - middle).norm(dim=1).argmin()]
-        box = OffsetImage(test.images[typical, 0], zoom=0.8, cmap="gray")
+        box = OffsetImage(test.images[typical, 0].numpy(), zoom=0.8, cmap="gray")
         frame = {"edgecolor": plots.DIGITS[digit], "linewidth": 2}
         left.add_artist(AnnotationBbox(box, middle.tolist(), pad=0, bboxprops=frame))
     left.set(xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), xticks=[], yticks=[], aspect="equal")
@@ -31,7 +31,8 @@ def draw() -> plots.Figure:
     n = 18
     with torch.no_grad():
         images = model.decode(latent.prior_grid(n))
-    right.imshow(images.view(n, n, 28, 28).permute(0, 2, 1, 3).reshape(28 * n, 28 * n), cmap="gray")
+    tiles = images.view(n, n, 28, 28).permute(0, 2, 1, 3).reshape(28 * n, 28 * n)
+    right.imshow(tiles.numpy(), cmap="gray")
     right.set(xticks=[], yticks=[])
     right.set_title("… and what it draws at each place")
     return fig

@@ -36,9 +36,7 @@ def train(name: str) -> None:
     torch.manual_seed(SEED)
     model = kind(**config)
     keys = ("epochs", "batch_size", "lr")
-    history = training.fit(
-        model, images, test_images=test, seed=SEED, **{key: RECIPE[key] for key in keys}
-    )
+    history = training.fit(model, images, test_images=test, seed=SEED, **{key: RECIPE[key] for key in keys})
     model.load_state_dict({key: value.half().float() for key, value in model.state_dict().items()})
     path = checkpoints.save(
         model,

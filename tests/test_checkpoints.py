@@ -1,0 +1,104 @@
+import pytest
+import torch
+from safetensors import safe_open
+
+from latentlab_helpers import checkpoints, models
+from tools import weights
+
+FIELDS = {"model", "config", "recipe", "seed", "versions", "test_by_epoch", "test"}
+
+
+@pytest.mark.parametrize("name", checkpoints.names())
+def test_shipped_weights_reach_what_their_file_says(name, test):
+    stated = checkpoints.metadata(name)
+    assert set(stated) == FIELDS
+    assert weights.measure(checkpoints.load(name), test.images) == pytest.approx(stated["test"], rel=1e-3)
+    last = stated["test_by_epoch"]["loss"][-1]
+    assert stated["test"]["loss"] == pytest.approx(last, rel=1e-3), "float16 must not cost anything"
+    assert len(stated["test_by_epoch"]["loss"]) == stated["recipe"]["epochs"]
+
+
+@pytest.mark.parametrize("name", checkpoints.names())
+def test_shipped_weights_are_small_and_follow_the_recipe(name):
+    path = checkpoints.folder() / f"{name}.safetensors"
+    assert path.stat().st_size < 3e6
+    stated = checkpoints.metadata(name)
+    kind, config = weights.MODELS[name]
+    assert stated["model"] == kind.__name__ and stated["config"].items() >= config.items()
+    assert stated["recipe"].items() >= weights.RECIPE.items() and stated["seed"] == weights.SEED
+    assert {"python", "torch", "torchvision", "numpy"} <= set(stated["versions"])
+    with safe_open(path, "pt") as file:
+        assert {file.get_tensor(key).dtype for key in file.keys()} == {torch.float16}
+
+
+def test_every_recipe_has_its_file_and_every_file_its_recipe():
+    assert checkpoints.names() == sorted(weights.MODELS)
+
+
+def test_the_weights_command_trains_from_the_seed(few, monkeypatch, tmp_path, capsys):
+    """Twice the same file, from a small data set; and what it prints is what it wrote."""
+    small = type("Small", (), {"images": few})
+    monkeypatch.setattr(weights.datasets, "load", lambda *args: small)
+    monkeypatch.setitem(weights.RECIPE, "epochs", 2)
+    for folder in ("a", "b"):
+        monkeypatch.setattr(checkpoints, "folder", lambda folder=folder: tmp_path / folder)
+        monkeypatch.setattr("sys.argv", ["weights", "vae_mlp_2"])
+        assert weights.main() == 0
+    a, b = ((tmp_path / folder / "vae_mlp_2.safetensors").read_bytes() for folder in "ab")
+    assert a == b
+    stated = checkpoints.metadata("vae_mlp_2")["test"]
+    assert f"{stated}" in capsys.readouterr().out
+    assert weights.measure(checkpoints.load("vae_mlp_2"), few) == pytest.approx(stated, rel=1e-6)
+    monkeypatch.setattr("sys.argv", ["weights", "nothing"])
+    assert weights.main() == 2 and "vae_mlp_2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", [models.Autoencoder, models.VariationalAutoencoder])
+@pytest.mark.parametrize("architecture", ["mlp", "conv"])
+def test_there_and_back(tmp_path, kind, architecture):
+    model = kind(3, architecture=architecture, widths=(8, 16), image_shape=(3, 16, 16))
+    path = checkpoints.save(model, tmp_path / "new folder" / "mine", note={"any": ["JSON", 1.5]})
+    again = checkpoints.load(path)
+    assert type(again) is kind and again.config == model.config and not again.training
+    for key, value in model.state_dict().items():
+        assert again.state_dict()[key].dtype == torch.float32
+        assert torch.equal(again.state_dict()[key], value.half().float())
+    assert checkpoints.metadata(path)["note"] == {"any": ["JSON", 1.5]}
+    assert [p.name for p in path.parent.iterdir()] == ["mine.safetensors"]
+
+
+def test_an_unknown_name_says_which_exist():
+    for ask in (checkpoints.load, checkpoints.metadata):
+        with pytest.raises(ValueError, match="'vae_mlp_3'.*ae_mlp_2.*vae_mlp_2"):
+            ask("vae_mlp_3")
+
+
+@pytest.mark.parametrize("damage", ["truncate", "empty", "alter"])
+def test_a_damaged_file_says_what_to_do(tmp_path, damage):
+    whole = (checkpoints.folder() / "ae_mlp_2.safetensors").read_bytes()
+    path = tmp_path / "ae_mlp_2.safetensors"
+    path.write_bytes({"truncate": whole[:9999], "empty": b"", "alter": b"\xff" * 64 + whole[64:]}[damage])
+    for ask in (checkpoints.load, checkpoints.metadata):
+        with pytest.raises(ValueError, match="truncated or altered.*git checkout"):
+            ask(path)
+
+
+def test_weights_that_are_not_finite_are_not_written_over_good_ones(tmp_path):
+    model = models.Autoencoder(2)
+    path = checkpoints.save(model, tmp_path / "mine")
+    good = path.read_bytes()
+    for bad in (float("nan"), 1e6):
+        with torch.no_grad():
+            model.decoder[0].bias[0] = bad
+        with pytest.raises(ValueError, match="not all finite in float16"):
+            checkpoints.save(model, path)
+    assert path.read_bytes() == good
+
+
+def test_a_file_without_a_header_of_the_courses(tmp_path):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "other.safetensors"
+    save_file({"weight": torch.zeros(3)}, path)
+    with pytest.raises(ValueError, match="not written by checkpoints.save"):
+        checkpoints.load(path)

@@ -1,0 +1,197 @@
+"""course.py, without the network: that it installs what it should is shown by every run of the tests."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import course
+
+ROOT = Path(course.__file__).parent
+
+
+@pytest.fixture
+def sandbox(tmp_path, monkeypatch):
+    """An environment's folder of the test's own, and an install that notes its calls."""
+    monkeypatch.setenv("LATENTLAB_ENV", str(tmp_path / "env"))
+    calls = []
+
+    def install(folder, python, fresh):
+        calls.append(fresh)
+        python.parent.mkdir(parents=True, exist_ok=True)
+        python.touch()
+        (folder / "pyvenv.cfg").touch()
+
+    monkeypatch.setattr(course, "install", install)
+    return tmp_path / "env", calls
+
+
+def test_it_installs_once(sandbox):
+    _, calls = sandbox
+    assert course.environment() == course.environment()
+    assert calls == [True]
+
+
+def test_a_set_up_that_was_interrupted_starts_anew(sandbox, monkeypatch):
+    folder, calls = sandbox
+    good = course.install
+
+    def interrupted(folder, python, fresh):
+        good(folder, python, fresh)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(course, "install", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        course.environment()
+    monkeypatch.setattr(course, "install", good)
+    course.environment()
+    assert calls == [True, True] and (folder / "installed").is_file()
+
+
+def test_new_dependencies_are_added_to_the_environment_that_is_there(sandbox, monkeypatch, tmp_path):
+    _, calls = sandbox
+    root = tmp_path / "root"
+    root.mkdir()
+    monkeypatch.setattr(course, "ROOT", root)
+    (root / "pyproject.toml").write_text("[project]\n[tool.x]\na = 1")
+    course.environment()
+    (root / "pyproject.toml").write_text("[project]\n[tool.x]\na = 2")
+    course.environment()
+    assert calls == [True], "a tool's settings need no install"
+    (root / "pyproject.toml").write_text("[project]\ndependencies = []\n[tool.x]\na = 2")
+    course.environment()
+    assert calls == [True, False]
+
+
+def test_another_python_makes_the_environment_anew(sandbox, monkeypatch):
+    _, calls = sandbox
+    course.environment()
+    monkeypatch.setattr(sys, "version", "3.99.0 (something newer)")
+    course.environment()
+    assert calls == [True, True]
+
+
+def test_two_at_once_install_once(sandbox):
+    _, calls = sandbox
+    threads = [threading.Thread(target=course.environment) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert calls == [True]
+
+
+def test_a_folder_that_is_somebody_elses_is_left_alone(tmp_path, monkeypatch):
+    (tmp_path / "thesis.txt").write_text("irreplaceable")
+    monkeypatch.setenv("LATENTLAB_ENV", str(tmp_path))
+    with pytest.raises(SystemExit, match="LATENTLAB_ENV"):
+        course.environment()
+    assert (tmp_path / "thesis.txt").read_text() == "irreplaceable"
+
+
+def commands_of(monkeypatch, tmp_path, answers):
+    """The commands that `install` runs, when the one at each place in `answers` fails."""
+    commands = []
+
+    def run(command, **kwargs):
+        commands.append(" ".join(map(str, command)))
+        return subprocess.CompletedProcess(command, int(any(word in commands[-1] for word in answers)))
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return commands
+
+
+@pytest.mark.parametrize(
+    "platform, gpu, reachable, expected",
+    [
+        ("linux", None, True, True),
+        ("linux", None, False, False),
+        ("linux", "/usr/bin/nvidia-smi", True, False),
+        ("darwin", None, True, False),
+        ("win32", None, True, False),
+    ],
+)
+def test_pytorchs_cpu_build_where_it_helps(monkeypatch, tmp_path, platform, gpu, reachable, expected):
+    commands = commands_of(monkeypatch, tmp_path, answers=[])
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr("shutil.which", lambda name: gpu)
+    monkeypatch.setattr(course, "reachable", lambda url: reachable)
+    course.install(tmp_path, Path(sys.executable), fresh=True)
+    assert any("--index-url " + course.CPU_INDEX in line for line in commands) == expected
+    assert "[lab,test]" in commands[-2] and "--index-url" not in commands[-2]
+    assert "import torch, torchvision" in commands[-1], "they must come from one index"
+
+
+def test_a_cpu_build_that_fails_half_way_falls_back(monkeypatch, tmp_path):
+    commands = commands_of(monkeypatch, tmp_path, answers=["--index-url"])
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr(course, "reachable", lambda url: True)
+    course.install(tmp_path, Path(sys.executable), fresh=True)
+    assert "[lab,test]" in commands[-2]
+
+
+@pytest.mark.parametrize("step", ["venv", "[lab,test]", "import torch"])
+def test_a_step_that_fails_stops_with_a_hint(monkeypatch, tmp_path, step):
+    commands_of(monkeypatch, tmp_path, answers=[step])
+    monkeypatch.setattr(course, "reachable", lambda url: False)
+    with pytest.raises(SystemExit, match="The set-up stopped"):
+        course.install(tmp_path, Path(sys.executable), fresh=True)
+
+
+def test_an_address_that_does_not_answer_is_not_reachable():
+    assert not course.reachable("http://127.0.0.1:9/")
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "01_autoencoder.ipynb").write_text("original")
+    monkeypatch.setattr(course, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_the_reader_works_on_copies_that_are_never_overwritten(checkout, capsys):
+    copy = course.working_copies() / "01_autoencoder.ipynb"
+    assert copy.read_text() == "original" and not capsys.readouterr().out
+    copy.write_text("the reader's own")
+    (checkout / "notebooks" / "02_new.ipynb").write_text("new")
+    (checkout / "notebooks" / "01_autoencoder.ipynb").write_text("improved")
+    later = copy.stat().st_mtime + 10
+    os.utime(checkout / "notebooks" / "01_autoencoder.ipynb", (later, later))
+    assert course.working_copies() == copy.parent
+    assert copy.read_text() == "the reader's own"
+    assert (copy.parent / "02_new.ipynb").read_text() == "new"
+    assert re.search("01_autoencoder.ipynb has changed", capsys.readouterr().out)
+    assert (checkout / "notebooks" / "01_autoencoder.ipynb").read_text() == "improved"
+
+
+def test_git_ignores_what_the_course_makes():
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    for name in (".latentlab/x", ".latentlab.lock", "my_notebooks/01_autoencoder.ipynb"):
+        assert subprocess.run(["git", "check-ignore", "-q", name], cwd=ROOT).returncode == 0, name
+
+
+def test_a_read_only_checkout_keeps_its_state_elsewhere(checkout, monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "data"))
+    state = course.state()
+    assert state.is_dir() and state.parent == tmp_path / "data"
+
+
+@pytest.mark.parametrize("arguments, code", [([], 2), (["nonsense"], 2), (["--help"], 0)])
+def test_it_explains_itself(arguments, code):
+    done = subprocess.run([sys.executable, ROOT / "course.py", *arguments], capture_output=True, text=True)
+    assert done.returncode == code and "python course.py lab" in done.stdout
+
+
+def test_it_uses_the_standard_library_alone():
+    text = (ROOT / "course.py").read_text()
+    names = set(re.findall(r"^\s*(?:import|from) (\w+)", text, re.M))
+    assert names <= set(sys.stdlib_module_names)

@@ -1,0 +1,181 @@
+import base64
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from latentlab_helpers import explore, latent, metrics, plots
+from latentlab_helpers.models import Autoencoder, VariationalAutoencoder
+
+
+def test_lerp_is_a_straight_line_with_even_steps():
+    start, end = torch.tensor([1.0, -1.0, 0.0]), torch.tensor([3.0, 1.0, 0.0])
+    line = latent.lerp(start, end, 5)
+    assert torch.equal(line[0], start) and torch.equal(line[-1], end)
+    torch.testing.assert_close(line.diff(dim=0), ((end - start) / 4).expand(4, 3))
+    with pytest.raises(ValueError, match="2 steps or more"):
+        latent.lerp(start, end, 1)
+
+
+def test_grid_is_laid_out_as_it_is_drawn():
+    points = latent.grid([-1, 10], [1, 30], 3)
+    expected = [[-1, 30], [0, 30], [1, 30], [-1, 20], [0, 20], [1, 20], [-1, 10], [0, 10], [1, 10]]
+    assert points.tolist() == expected
+
+
+def test_prior_grid_cuts_the_prior_into_equal_shares():
+    shares = torch.distributions.Normal(0.0, 1.0).cdf(latent.prior_grid(5))
+    middles = torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9])
+    torch.testing.assert_close(shares[:5, 0], middles)
+    torch.testing.assert_close(shares[::5, 1], middles.flip(0))
+
+
+def test_active_units(generator):
+    mu = torch.randn(5000, 3, generator=generator) * torch.tensor([1.0, 0.09, 0.12]) + 7
+    assert latent.active_units(mu).tolist() == [True, False, True]
+    assert latent.active_units(mu, threshold=0.02).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("kind", [Autoencoder, VariationalAutoencoder])
+def test_embed_and_reconstruct_are_noiseless_and_whole(few, kind):
+    model = kind(3)
+    x = few.float() / 255
+    with torch.no_grad():
+        code = model.encode(x)
+        mu = code[0] if kind is VariationalAutoencoder else code
+        images = model.decode(mu)
+    torch.testing.assert_close(metrics.embed(model, few, batch_size=300), mu)
+    torch.testing.assert_close(metrics.reconstruct(model, few, batch_size=300), images)
+    expected = (images - x).square().mean().item()
+    assert metrics.reconstruction_mse(model, few, batch_size=300) == pytest.approx(expected, rel=1e-5)
+
+
+def test_report_prints_and_asserts(capsys):
+    metrics.report("test MSE", 0.0353, 0.0338, rel=0.05)
+    assert capsys.readouterr().out == "test MSE = 0.0353 (expected 0.0338 ± 5 %)\n"
+    for value in (0.0356, 0.032, float("nan")):
+        with pytest.raises(AssertionError, match="test MSE.*out of range"):
+            metrics.report("test MSE", value, 0.0338, rel=0.05)
+    metrics.report("below zero", -4.1, -4, rel=0.05)
+    with pytest.raises(AssertionError):
+        metrics.report("wrong sign", 4.0, -4, rel=0.05)
+
+
+def test_neighbour_agreement_on_cases_whose_answer_is_known(train, test):
+    real, labels = train.images[:2000].float() / 255, train.labels[:2000]
+    assert metrics.neighbour_agreement(real, real, labels, k=1) == 1
+    assert metrics.neighbour_agreement(real[:200], real, torch.zeros_like(labels)) == 1
+    generator = torch.Generator().manual_seed(0)
+    shuffled = labels[torch.randperm(2000, generator=generator)]
+    assert metrics.neighbour_agreement(real, real, shuffled, k=2) == pytest.approx(0.1, abs=0.03)
+    two_blobs = torch.tensor([0.0, 0.01, 0.02, 0.9, 0.91, 0.92]).view(6, 1, 1, 1)
+    kinds = torch.tensor([0, 0, 1, 2, 2, 2])
+    ask = torch.tensor([0.0, 0.95]).view(2, 1, 1, 1)
+    assert metrics.neighbour_agreement(ask, two_blobs, kinds, k=3) == 0.5
+
+
+def test_colours_survive_the_png():
+    codes, labels = torch.randn(400, 2), torch.arange(400) % 10
+    picture = decoded(plots.latent_map(codes, labels, "alt").png()).convert("RGB")
+    colours = {colour for _, colour in picture.getcolors(1 << 20)}
+    for colour in plots.DIGITS:
+        assert tuple(bytes.fromhex(colour[1:])) in colours, colour
+    assert decoded(every_figure()["image_rows"].png()).mode == "L"
+
+
+def decoded(png):
+    return Image.open(io.BytesIO(png))
+
+
+def test_to_png_shows_each_pixel_as_a_square():
+    image = torch.tensor([[[0.0, 0.5], [1.0, 0.2]]])
+    pixels = np.asarray(decoded(plots.to_png(image, scale=3)))
+    assert pixels.shape == (6, 6) and pixels.dtype == np.uint8
+    assert pixels[::3, ::3].tolist() == [[0, 128], [255, 51]]
+    assert (pixels == np.kron(pixels[::3, ::3], np.ones((3, 3)))).all()
+
+
+def every_figure():
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(9, 1, 28, 28, generator=generator)
+    codes, labels = torch.randn(50, 2, generator=generator), torch.arange(50) % 10
+    return {
+        "image_rows": plots.image_rows({"one": images[:4], "two": images[4:7]}, "alt"),
+        "image_plane": plots.image_plane(images, (0, 1, 0, 2), ("x", "y"), "alt"),
+        "loss_curves": plots.loss_curves({"train": [3, 2, 1], "test": [3, 2.5, 2]}, "nats", "alt"),
+        "error_against_size": plots.error_against_size({"PCA": {2: 0.1, 4: 0.05}}, "alt"),
+        "latent_map": plots.latent_map(codes, labels, "alt", prior=[0.5]),
+    }
+
+
+@pytest.mark.parametrize("name", list(every_figure()))
+def test_every_figure_carries_its_alternative_text_into_the_notebook(name):
+    data, metadata = every_figure()[name]._repr_mimebundle_()
+    assert data["text/plain"] == metadata["image/png"]["alt"] == "alt"
+    assert decoded(base64.b64decode(data["image/png"])).format == "PNG"
+
+
+@pytest.mark.parametrize("name", ["image_plane", "loss_curves", "error_against_size", "latent_map"])
+def test_every_chart_labels_its_axes(name):
+    ax = every_figure()[name].axes[0]
+    assert ax.get_xlabel() and ax.get_ylabel()
+
+
+def test_curves_show_the_values_they_were_given():
+    ax = every_figure()["loss_curves"].axes[0]
+    drawn = {line.get_label(): [list(line.get_xdata()), list(line.get_ydata())] for line in ax.lines}
+    assert drawn == {"train": [[1, 2, 3], [3, 2, 1]], "test": [[1, 2, 3], [3, 2.5, 2]]}
+    ax = every_figure()["error_against_size"].axes[0]
+    assert [list(ax.lines[0].get_xdata()), list(ax.lines[0].get_ydata())] == [[2, 4], [0.1, 0.05]]
+
+
+def test_rows_show_the_images_they_were_given_bytes_and_floats_alike():
+    images = torch.rand(3, 1, 28, 28)
+    fig = plots.image_rows({"floats": images, "bytes": (images[:2] * 255).byte()}, "alt", titles="abc")
+    shown = [[ax.images[0].get_array() for ax in fig.axes[i : i + 3] if ax.images] for i in (0, 3)]
+    assert len(shown[0]) == 3 and len(shown[1]) == 2
+    np.testing.assert_allclose(shown[0][2], images[2, 0].numpy(), atol=1e-6)
+    np.testing.assert_allclose(shown[1][1], images[1, 0].numpy(), atol=1 / 255)
+    assert {ax.images[0].get_clim() for ax in fig.axes if ax.images} == {(0, 1)}
+    assert [ax.get_title() for ax in fig.axes[:3]] == list("abc")
+
+
+def test_a_plane_starts_at_the_top_left():
+    images = torch.arange(4.0).div(3).view(4, 1, 1, 1).expand(4, 1, 28, 28)
+    shown = plots.image_plane(images, (0, 1, 0, 1), ("x", "y"), "alt").axes[0].images[0].get_array()
+    corners = [[shown[0, 0], shown[0, -1]], [shown[-1, 0], shown[-1, -1]]]
+    np.testing.assert_allclose(corners, [[0, 1 / 3], [2 / 3, 1]])
+    middles = plots.image_plane(images, (1, 2, 10, 12), ("x", "y"), "alt").axes[0].images[0].get_extent()
+    assert list(middles) == [0.5, 2.5, 9, 13], "the codes belong to the middles of the tiles"
+    with pytest.raises(ValueError, match="n² images, 4 or more, not 8"):
+        plots.image_plane(torch.rand(8, 1, 28, 28), (0, 1, 0, 1), ("x", "y"), "alt")
+
+
+def test_a_map_draws_every_point_under_its_digit():
+    codes, labels = torch.randn(50, 2), torch.arange(50) % 10
+    ax = plots.latent_map(codes, labels, "alt", prior=[0.5, 0.99]).axes[0]
+    for digit in range(10):
+        dots = ax.collections[digit::10]
+        assert dots[0].get_label() == str(digit)
+        drawn = np.concatenate([part.get_offsets() for part in dots])
+        expected = codes[labels == digit].numpy()
+        np.testing.assert_allclose(np.sort(drawn, axis=0), np.sort(expected, axis=0), rtol=1e-6)
+    assert [round(circle.radius, 3) for circle in ax.patches] == [1.177, 3.035]
+
+
+def test_sliders_decode_where_they_stand():
+    model = Autoencoder(3)
+    codes = torch.randn(200, 3)
+    box = explore.latent_sliders(model, codes)
+    torch.testing.assert_close(torch.tensor([s.value for s in box.sliders]), codes.quantile(0.5, dim=0))
+    seen = {bytes(box.picture.value)}
+    for slider in box.sliders:
+        slider.value = slider.max
+        z = torch.tensor([[s.value for s in box.sliders]])
+        assert box.picture.value == plots.to_png(model.decode(z)[0])
+        seen.add(bytes(box.picture.value))
+    assert len(seen) == 4
+    with pytest.raises(ValueError, match=r"\(n, 3\), not \(200, 2\)"):
+        explore.latent_sliders(model, codes[:, :2])

@@ -1,0 +1,137 @@
+import pytest
+import torch
+
+from latentlab_helpers.models import Autoencoder, VariationalAutoencoder
+
+KINDS = [Autoencoder, VariationalAutoencoder]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("architecture", ["mlp", "conv"])
+@pytest.mark.parametrize(
+    "latent_dim, image_shape", [(1, (1, 28, 28)), (2, (1, 28, 28)), (64, (3, 32, 32)), (7, (1, 16, 24))]
+)
+def test_shapes(kind, architecture, latent_dim, image_shape):
+    model = kind(latent_dim, architecture=architecture, image_shape=image_shape)
+    x = torch.rand(5, *image_shape)
+    code, output = model.encode(x), model(x)
+    if kind is VariationalAutoencoder:
+        mu, logvar = code
+        assert mu.shape == logvar.shape == (5, latent_dim)
+        output = output[0]
+        assert model.sample(3).shape == (3, *image_shape)
+    else:
+        assert code.shape == (5, latent_dim)
+        assert torch.equal(torch.sigmoid(output), model.decode(code))
+    assert output.shape == x.shape
+    image = model.decode(torch.randn(4, latent_dim) * 100)
+    assert image.shape == (4, *image_shape) and image.min() >= 0 and image.max() <= 1
+
+
+@pytest.mark.parametrize("architecture", ["mlp", "conv"])
+def test_the_vae_differs_by_its_log_variance_head_alone(architecture):
+    plain, variational = (kind(3, architecture=architecture) for kind in KINDS)
+    theirs = variational.state_dict()
+    for name, weights in plain.state_dict().items():
+        if weights.shape != theirs[name].shape:
+            assert name.startswith("encoder") and theirs[name].shape[0] == 2 * weights.shape[0] == 6
+            theirs[name] = theirs[name][:3]
+        weights.copy_(theirs.pop(name))
+    assert not theirs
+    x = torch.rand(4, 1, 28, 28)
+    mu = variational.encode(x)[0]
+    torch.testing.assert_close(plain.encode(x), mu)
+    torch.testing.assert_close(plain.decode(mu), variational.decode(mu))
+
+
+def test_the_default_vae_is_pytorchs_example():
+    shapes = [tuple(w.shape) for w in VariationalAutoencoder(20).state_dict().values() if w.ndim == 2]
+    assert shapes == [(400, 784), (40, 400), (400, 20), (784, 400)]
+
+
+def test_depth_follows_widths():
+    deep = Autoencoder(5, widths=(300, 100))
+    shapes = [tuple(w.shape) for w in deep.state_dict().values() if w.ndim == 2]
+    assert shapes == [(300, 784), (100, 300), (5, 100), (100, 5), (300, 100), (784, 300)]
+    linear = Autoencoder(5, widths=())
+    assert len(linear.state_dict()) == 4
+
+
+def test_a_sample_of_z_has_the_mean_and_spread_it_should(generator):
+    model = VariationalAutoencoder(2)
+    mu, logvar = torch.tensor([[1.0, -2.0]]), torch.tensor([[-1.0, 0.8]])
+    z = model.reparameterize(mu.expand(200_000, 2), logvar.expand(200_000, 2), generator)
+    torch.testing.assert_close(z.mean(0), mu[0], atol=0.02, rtol=0)
+    torch.testing.assert_close(z.std(0), torch.exp(logvar[0] / 2), atol=0.02, rtol=0)
+
+
+def test_gradient_through_the_reparameterization_is_the_analytic_one(generator):
+    """E (z - a)² = (mu - a)² + sigma², so d/dmu = 2 (mu - a), and d/dlogvar = sigma²."""
+    mu = torch.tensor([[0.7, -1.2]], requires_grad=True)
+    logvar = torch.tensor([[-0.5, 0.9]], requires_grad=True)
+    a, n = torch.tensor([2.0, 0.3]), 400_000
+    z = VariationalAutoencoder(2).reparameterize(mu.expand(n, 2), logvar.expand(n, 2), generator)
+    ((z - a) ** 2).sum().div(n).backward()
+    with torch.no_grad():
+        variance = logvar.exp()
+        # standard errors of the two estimates, from the variances of 2 (z - a) and of (z - a) sigma eps
+        error_mu = 2 * (variance / n).sqrt()
+        error_logvar = ((2 * variance**2 + (mu - a) ** 2 * variance) / n).sqrt()
+        assert ((mu.grad - 2 * (mu - a)).abs() < 4 * error_mu).all()
+        assert ((logvar.grad - variance).abs() < 4 * error_logvar).all()
+
+
+def test_samples_come_from_the_prior_and_follow_the_generator():
+    model = VariationalAutoencoder(2)
+    a, b = (model.sample(3, torch.Generator().manual_seed(5)) for _ in range(2))
+    z = torch.randn(3, 2, generator=torch.Generator().manual_seed(5))
+    assert torch.equal(a, b) and torch.equal(a, model.decode(z))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [0, -3, 2.5, "2", True, None])
+def test_a_latent_size_that_cannot_work(kind, size):
+    with pytest.raises(ValueError, match="latent_dim must be a whole number, 1 or more"):
+        kind(size)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"architecture": "transformer"}, "'mlp' or 'conv'"),
+        ({"widths": (0,)}, "must be positive"),
+        ({"image_shape": (28, 28)}, "channels, height, width"),
+        ({"architecture": "conv", "image_shape": (1, 30, 30)}, "divisible by 4"),
+        ({"architecture": "conv", "widths": ()}, "at least one"),
+    ],
+)
+def test_settings_that_cannot_work(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Autoencoder(2, **settings)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        (torch.rand(1, 28, 28), r"single image needs x\[None\]"),
+        (torch.rand(5, 784), "shape"),
+        (torch.rand(5, 3, 28, 28), "shape"),
+        (torch.rand(5, 1, 32, 32), "shape"),
+        (torch.zeros(5, 1, 28, 28, dtype=torch.uint8), "to_float"),
+        (torch.full((5, 1, 28, 28), 255.0), "from 255 to 255.*divide"),
+        (torch.full((5, 1, 28, 28), -1.0), "from -1 to -1"),
+        (torch.full((5, 1, 28, 28), torch.nan), "nan"),
+    ],
+)
+def test_images_that_do_not_fit(kind, mode, images, message):
+    model = getattr(kind(2), mode)()
+    with pytest.raises(ValueError, match=message):
+        model(images)
+
+
+@pytest.mark.parametrize("z", [torch.zeros(3), torch.zeros(4, 3), torch.zeros(2, 2, 2)])
+def test_codes_that_do_not_fit(z):
+    with pytest.raises(ValueError, match=r"codes of shape \(batch, 2\)"):
+        Autoencoder(2).decode(z)

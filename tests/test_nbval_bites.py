@@ -1,0 +1,119 @@
+"""The test of the tests: a small notebook under the course's own configuration, changed in the ways that
+must turn the tests red. Each change stands in a notebook of its own, and one is left as it is."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tools import build
+
+ROOT = Path(__file__).resolve().parent.parent
+
+CELLS = {
+    "helper": (
+        "import torch\nfrom latentlab_helpers import losses, plots\n"
+        "from latentlab_helpers.metrics import report\n"
+        "kl = losses.kl_divergence(torch.tensor([[1.0, 2.0]]), torch.zeros(1, 2)).item()\n"
+        "print(f'KL = {kl:.3f} nats')"
+    ),
+    "claim": "report('KL', kl, 2.5, rel=0.01)\nassert kl > 2",
+    "slider": (
+        "from ipywidgets import FloatSlider, interactive_output\n"
+        "slider, seen = FloatSlider(min=0, max=2), []\n"
+        "def draw(change):\n    seen.append(change['new'])\n"
+        "slider.observe(draw, 'value')\n"
+        "other = FloatSlider(min=0, max=2)\n"
+        "def show(value):\n    seen.append(value)\n"
+        "interactive_output(show, {'value': other});"
+    ),
+    "slide": "slider.value, other.value = 1, 2\nassert seen == [0, 1, 2]",
+    "figure": "plots.loss_curves({'loss': [9, 4, 2, 1, 1, 1]}, 'nats', 'A falling line.')",
+    "table": "from IPython.display import HTML\nHTML(f'<b>{kl:.3f}</b>')",
+}
+ORDER = list(CELLS)
+
+# What is changed: the cell's source, or the text of its saved output; and the cells that must fail for it.
+CHANGES = {
+    "nothing": ("", "", "", []),
+    "saved_output": ("output", "KL = 2.500", "KL = 2.400", ["helper"]),
+    "saved_html": ("output", "<b>2.500", "<b>2.600", ["table"]),
+    "false_claim": ("source", "assert kl > 2", "assert kl > 3", ["claim"]),
+    "false_report": ("source", "kl, 2.5, rel", "kl, 2.6, rel", ["claim"]),
+    "raise_in_callback": ("source", "seen.append(change['new'])", "raise ValueError", ["slide"]),
+    "raise_in_interactive_output": ("source", "seen.append(value)", "raise ValueError", ["slider", "slide"]),
+    "dead_callback": ("source", "slider.observe(draw, 'value')", "pass", ["slide"]),
+    "reversed_curve": ("source", "[9, 4, 2, 1, 1, 1]", "[1, 1, 1, 2, 4, 9]", ["figure"]),
+    "unsaved_output": ("strip", "", "", ["helper", "claim", "figure", "table"]),
+}
+
+
+@pytest.fixture(scope="module")
+def fixture_notebook(tmp_path_factory):
+    """Built by the course's own build, like its notebooks."""
+    path = tmp_path_factory.mktemp("fixture") / "fixture.ipynb"
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_code_cell(source, id=name) for name, source in CELLS.items()]
+    nbformat.write(notebook, path)
+    build.build(path)
+    return path
+
+
+def changed(path, where, old, new):
+    notebook = nbformat.read(path, as_version=4)
+    if where == "strip":
+        for cell in notebook.cells:
+            cell.outputs = []
+    elif where == "source":
+        for cell in notebook.cells:
+            cell.source = cell.source.replace(old, new)
+    else:
+        text = nbformat.writes(notebook)
+        assert text.count(old) >= 1
+        notebook = nbformat.reads(text.replace(old, new), as_version=4)
+    return notebook
+
+
+def failures(folder, notebooks):
+    """For each notebook the numbers of the cells that fail, under the course's configuration."""
+    command = [sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "-p", "conftest"]
+    command += ["--rootdir", folder, "-p", "no:cacheprovider", "--color=no", *notebooks]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", errors="replace"
+    )
+    assert re.search(r"\d+ (passed|failed)", done.stdout), done.stdout + done.stderr
+    assert done.returncode == bool(re.search(r"\d+ failed", done.stdout))
+    found = {path.stem: [] for path in notebooks}
+    for name, cell in re.findall(r"^FAILED \S*?(\w+)\.ipynb::Cell (\d+)", done.stdout, re.M):
+        found[name].append(ORDER[int(cell)])
+    return found, done.stdout
+
+
+def test_each_change_turns_the_tests_red_and_no_change_leaves_them_green(fixture_notebook, tmp_path):
+    for name, (where, old, new, _) in CHANGES.items():
+        nbformat.write(changed(fixture_notebook, where or "source", old, new), tmp_path / f"{name}.ipynb")
+    found, output = failures(tmp_path, [tmp_path / f"{name}.ipynb" for name in CHANGES])
+    for name, (*_, expected) in CHANGES.items():
+        assert found[name][: len(expected)] == expected and bool(found[name]) == bool(expected), (
+            f"{name}: expected {expected} to fail, but {found[name]} did\n{output}"
+        )
+
+
+def test_a_broken_helper_turns_the_tests_red(fixture_notebook, tmp_path):
+    """The notebook's folder comes first on its path: a copy of the helper there, with one digit changed."""
+    shutil.copytree(ROOT / "latentlab_helpers", tmp_path / "latentlab_helpers")
+    shutil.copy(fixture_notebook, tmp_path / "broken_helper.ipynb")
+    found, output = failures(tmp_path, [tmp_path / "broken_helper.ipynb"])
+    assert found == {"broken_helper": []}, output
+    losses = tmp_path / "latentlab_helpers" / "losses.py"
+    source = losses.read_text("utf-8")
+    assert source.count("return 0.5 * (mu.square()") == 1
+    losses.write_text(source.replace("return 0.5 * (mu.square()", "return 0.6 * (mu.square()"), "utf-8")
+    os.utime(losses, (1, 1))  # so that no compiled file of the same second stands in for it
+    found, output = failures(tmp_path, [tmp_path / "broken_helper.ipynb"])
+    assert found["broken_helper"][:2] == ["helper", "claim"], output

@@ -1,0 +1,311 @@
+"""What nbval can't see: the form of the saved notebooks, and that what they define is what the helper has."""
+
+import ast
+import re
+import statistics
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+
+import latentlab_helpers
+from latentlab_helpers import losses, metrics, models, training
+from tools.outputs import WIDGET, picture_difference, pictures
+
+PATHS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
+EXCEPTIONS = {"live-figure", "nbval-ignore-output", "nbval-skip", "raises-exception"}
+
+
+@pytest.fixture(params=PATHS, ids=lambda path: path.stem)
+def notebook(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def python(cell):
+    """A cell's syntax tree, IPython's own commands left out."""
+    return ast.parse(re.sub(r"^(\s*)%.*$", r"\1pass", cell.source, flags=re.M))
+
+
+def test_the_numbered_notebooks_are_there():
+    assert [path.stem for path in PATHS][:2] == ["01_autoencoder", "02_variational_autoencoder"]
+
+
+def test_outputs_are_from_one_clean_run(notebook):
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    assert counts == list(range(1, len(counts) + 1))
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.id
+            assert output.get("name") != "stderr", f"{cell.id}: {output.get('text')}"
+            assert WIDGET not in output.get("data", {}), cell.id
+
+
+def test_outputs_are_where_they_should_be(notebook):
+    """A cell that prints, reports, or ends in a figure has an output; one with none of these has none."""
+    for cell in code_cells(notebook):
+        tree = python(cell)
+        calls = {
+            ast.unparse(node.func)
+            for statement in tree.body
+            if not isinstance(statement, (ast.FunctionDef, ast.ClassDef))
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Call)
+        }
+        last = tree.body[-1]
+        shows = isinstance(last, ast.Expr) and ast.unparse(last).startswith("plots.")
+        is_widget = isinstance(last, ast.Expr) and re.match(r"HBox|VBox|box$", ast.unparse(last))
+        if calls & {"print", "report"} or shows:
+            assert cell.outputs, f"{cell.id} has lost its output"
+        if shows:
+            assert len(pictures(cell.outputs)) == 1, cell.id
+        if is_widget:
+            assert not cell.outputs, cell.id
+
+
+def test_metadata_is_what_the_build_leaves(notebook):
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert notebook.metadata.kernelspec.display_name == "Python 3"
+    assert "version" not in notebook.metadata.language_info
+    for cell in notebook.cells:
+        assert set(cell.metadata) <= {"tags", "why"}, cell.id
+        if exceptions := EXCEPTIONS & set(cell.metadata.get("tags", [])):
+            assert len(cell.metadata.get("why", "")) > 20, f"{cell.id} is {exceptions}, and doesn't say why"
+        assert not re.search(r"#\s*(NBVAL|PYTEST)_", cell.source), "tags, not comments"
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_notebook_is_small(path):
+    assert path.stat().st_size < 1e6
+
+
+def test_cells_are_small(notebook):
+    lengths = [len(cell.source.splitlines()) for cell in code_cells(notebook)]
+    assert max(lengths) <= 30 and statistics.median(lengths) <= 8
+
+
+def test_every_figure_has_a_caption_and_a_text_alternative(notebook):
+    number = 0
+    for cell, after in zip(notebook.cells, notebook.cells[1:], strict=False):
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                number += 1
+                assert len(output.metadata["image/png"]["alt"]) > 40, cell.id
+                caption = re.match(r"\*Figure (\d+)\. .{40,}?\*", after.source, re.S)
+                assert caption and int(caption[1]) == number, f"{cell.id} has no caption, or a wrong number"
+    assert number >= 4
+    references = re.findall(r"[Ff]igure (\d+)(?! of)", "\n".join(cell.source for cell in notebook.cells))
+    assert {int(reference) for reference in references} <= set(range(1, number + 1))
+
+
+def test_it_opens_and_closes_as_all_do(notebook):
+    first = notebook.cells[0].source
+    assert re.match(r"# \d\d · .+[:?]", first)
+    for words in ("You will be able to", "You need", "It runs"):
+        assert f"**{words}**" in first
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert "## In this notebook we have" in text and "**Try it.**" in text
+
+
+def test_prose_states_no_number_that_the_notebook_does_not_compute(notebook):
+    """Decimals and percentages in the text must occur in the code or in its outputs."""
+    computed = "\n".join(cell.source for cell in code_cells(notebook))
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            computed += "\n" + output.get("text", "") + str(output.get("data", {}).get("text/plain", ""))
+    for cell in notebook.cells:
+        if cell.cell_type != "markdown":
+            continue
+        prose = re.sub(r"\$\$.*?\$\$|\$.*?\$|`.*?`", "", cell.source, flags=re.S)
+        for number in re.findall(r"(?<![\d.])\d+\.\d+(?![\d.])", prose):
+            assert re.search(rf"(?<![\d.]){re.escape(number)}(?![\d.])", computed), f"{cell.id}: {number}"
+        for percent in re.findall(r"(\d+(?:\.\d+)?) ?(?:%|percent)", prose):
+            share = f"{float(percent) / 100:g}"
+            assert f"{percent} %" in computed or f"{percent}%" in computed or share in computed, (
+                f"{cell.id}: {percent} %"
+            )
+
+
+# --- what a notebook defines, and the helper also has --------------------------------------------------
+
+
+def definitions(name):
+    """The functions and classes of a notebook, made from its own source, with its own imports."""
+    notebook = nbformat.read(next(path for path in PATHS if path.stem == name), as_version=4)
+    space = {"device": torch.device("cpu")}
+    for cell in code_cells(notebook):
+        for node in python(cell).body:
+            if isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)):
+                exec(compile(ast.Module([node], []), f"{name}:{cell.id}", "exec"), space)
+    return space
+
+
+CHECKED = {
+    "01_autoencoder": {"Autoencoder", "fit", "mse", "neighbour_agreement"},
+    "02_variational_autoencoder": {"VariationalAutoencoder", "kl_divergence", "negative_elbo"},
+}
+
+
+def test_everything_that_both_define_is_checked_here():
+    offered = set()
+    for name in latentlab_helpers.__all__:
+        module = getattr(latentlab_helpers, name)
+        offered |= {
+            key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__
+        }
+    for path in PATHS:
+        notebook = nbformat.read(path, as_version=4)
+        defined = {
+            node.name
+            for cell in code_cells(notebook)
+            for node in ast.walk(python(cell))
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+        }
+        assert defined & offered - {"encode", "decode", "forward"} == CHECKED.get(path.stem, set())
+
+
+@pytest.fixture(scope="module")
+def one():
+    return definitions("01_autoencoder")
+
+
+@pytest.fixture(scope="module")
+def two():
+    return definitions("02_variational_autoencoder")
+
+
+def pair(ours, theirs):
+    """Two models of the same initial weights."""
+    torch.manual_seed(0)
+    a = ours(3)
+    torch.manual_seed(0)
+    b = theirs(3)
+    for (name, x), (other, y) in zip(a.state_dict().items(), b.state_dict().items(), strict=True):
+        assert name == other and torch.equal(x, y)
+    return a, b
+
+
+def weights_of(model):
+    return torch.cat([w.flatten() for w in model.state_dict().values()])
+
+
+def test_01_autoencoder(one, few):
+    theirs, ours = pair(one["Autoencoder"], models.Autoencoder)
+    x = few / 255
+    torch.testing.assert_close(theirs.encode(x), ours.encode(x))
+    torch.testing.assert_close(theirs(x), ours(x))
+    torch.testing.assert_close(theirs.decode(theirs.encode(x)), ours.decode(ours.encode(x)))
+    torch.testing.assert_close(one["mse"](theirs, x), losses.mse(ours(x), x))
+
+
+def test_01_fit(one, few, test):
+    theirs, ours = pair(one["Autoencoder"], models.Autoencoder)
+    history = one["fit"](theirs, few, test.images[:500], one["mse"], epochs=2, seed=4)
+    same = training.fit(
+        ours,
+        few,
+        test_images=test.images[:500],
+        epochs=2,
+        seed=4,
+        loss=lambda model, x, generator: {"loss": one["mse"](model, x)},
+        progress=False,
+    )
+    assert torch.equal(weights_of(theirs), weights_of(ours)), "the same loop, to the last bit"
+    assert history["train"] == pytest.approx(same.train["loss"], rel=1e-5)
+    assert history["test"] == pytest.approx(same.test["loss"], rel=1e-5)
+
+
+def test_01_neighbour_agreement(one, train):
+    real, labels = train.images[:2000].float() / 255, train.labels[:2000]
+    blends = (3 * real[:300] + real[300:600]) / 4
+    theirs = one["neighbour_agreement"](blends, real, labels)
+    assert theirs == metrics.neighbour_agreement(blends, real, labels) and 0.2 < theirs < 0.8
+
+
+def test_02_variational_autoencoder(two, few):
+    theirs, ours = pair(two["VariationalAutoencoder"], models.VariationalAutoencoder)
+    x = few / 255
+    for a, b in zip(
+        theirs(x, torch.Generator().manual_seed(1)), ours(x, torch.Generator().manual_seed(1)), strict=True
+    ):
+        torch.testing.assert_close(a, b)
+    mu, logvar = torch.randn(4, 3), torch.randn(4, 3)
+    a, b = (m.reparameterize(mu, logvar, torch.Generator().manual_seed(2)) for m in (theirs, ours))
+    torch.testing.assert_close(a, b)
+
+
+def test_02_losses(two, few):
+    theirs, ours = pair(two["VariationalAutoencoder"], models.VariationalAutoencoder)
+    mu, logvar = torch.randn(9, 5), torch.randn(9, 5)
+    torch.testing.assert_close(two["kl_divergence"](mu, logvar), losses.kl_divergence(mu, logvar))
+    for beta in (1.0, 7.0):
+        a = two["negative_elbo"](theirs, few / 255, torch.Generator().manual_seed(1), beta=beta)
+        b = losses.negative_elbo(ours, few / 255, torch.Generator().manual_seed(1), beta=beta)
+        assert a.keys() == b.keys()
+        for name in a:
+            torch.testing.assert_close(a[name], b[name])
+
+
+# --- the build, and the comparison of pictures ---------------------------------------------------------
+
+
+def test_building_twice_gives_the_same_file_and_a_failure_leaves_it_alone(tmp_path, capsys, monkeypatch):
+    from tools import build
+
+    notebook = nbformat.v4.new_notebook()
+    for i, source in enumerate(
+        [
+            "import sys, ipywidgets\nfor i in range(3):\n    print(i); sys.stdout.flush()",
+            "ipywidgets.IntSlider()",
+            "from latentlab_helpers import plots\n"
+            "plots.loss_curves({'loss': [2, 1]}, 'nats', 'A falling line.')",
+        ]
+    ):
+        cell = nbformat.v4.new_code_cell(source, id=f"cell-{i}")
+        notebook.cells.append(cell)
+    path = tmp_path / "small.ipynb"
+    nbformat.write(notebook, path)
+    build.build(path)
+    first = path.read_bytes()
+    saved = nbformat.read(path, as_version=4)
+    assert [cell.execution_count for cell in saved.cells] == [1, 2, 3]
+    assert saved.cells[0].outputs[0].text == "0\n1\n2\n" and not saved.cells[1].outputs
+    assert saved.cells[2].outputs[0].metadata["image/png"]["alt"] == "A falling line."
+    build.build(path)
+    assert path.read_bytes() == first
+
+    saved.cells.append(nbformat.v4.new_code_cell("1 / 0"))
+    nbformat.write(saved, path)
+    broken = path.read_bytes()
+    monkeypatch.setattr("sys.argv", ["build", str(path)])
+    assert build.main() == 1 and "ZeroDivisionError" in capsys.readouterr().out
+    assert path.read_bytes() == broken and [p.name for p in tmp_path.iterdir()] == ["small.ipynb"]
+    monkeypatch.setattr("sys.argv", ["build", "nothing.ipynb"])
+    assert build.main() == 2 and "01_autoencoder.ipynb" in capsys.readouterr().out
+
+
+def test_pictures_that_differ_are_told_from_those_that_do_not():
+    from latentlab_helpers import plots
+
+    def picture(values):
+        return plots.loss_curves({"loss": values}, "nats", "alt")._repr_mimebundle_()[0]["image/png"]
+
+    falling = [10 / (i + 1) for i in range(10)]
+    assert picture_difference(picture(falling), picture(falling)) == 0
+    assert picture_difference(picture(falling), picture([1.001 * v for v in falling])) < 0.1
+    assert picture_difference(picture(falling), picture(falling[::-1])) > 0.2
+
+
+def test_the_readmes_picture_is_drawn_by_the_build():
+    import base64
+
+    from tools import picture
+
+    saved, drawn = (
+        base64.b64encode(data).decode() for data in (picture.PICTURE.read_bytes(), picture.draw().png())
+    )
+    assert picture_difference(saved, drawn) < 0.2
