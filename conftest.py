@@ -12,6 +12,9 @@ from nbval.plugin import IPyNbCell
 from tools.outputs import lasting, picture_difference, pictures
 
 TOLERANCE = 0.2  # between another matplotlib's 0.11 and the 0.28 of a figure that is wrong
+# The tag "live-figure" marks figures of a model that the run itself has trained. They follow the
+# machine: another instruction set moved a map by 0.6. Another kind of figure is 0.84 and more away.
+LIVE_TOLERANCE = 0.75
 
 strict = IPyNbCell.compare_outputs
 
@@ -20,13 +23,11 @@ def compare_outputs(cell, test, reference, skip_compare=None):
     test, reference = lasting(test), lasting(reference)
     if not strict(cell, test, reference, skip_compare):
         return False
-    # The tag marks figures of a model that this run has just trained: they follow the machine.
-    if "live-figure" in cell.cell.metadata.get("tags", []):
-        return True
+    allowed = LIVE_TOLERANCE if "live-figure" in cell.cell.metadata.get("tags", []) else TOLERANCE
     for new, old in zip(pictures(test), pictures(reference), strict=True):
-        if (difference := picture_difference(old, new)) > TOLERANCE:
+        if (difference := picture_difference(old, new)) > allowed:
             cell.comparison_traceback.append(
-                f"the figure differs from the saved one by {difference:.2f} (allowed: {TOLERANCE})"
+                f"the figure differs from the saved one by {difference:.2f} (allowed: {allowed})"
             )
             return False
     return True

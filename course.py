@@ -43,30 +43,34 @@ def state():
 
 def environment():
     """The environment's Python, installed first if anything changed since the last time."""
-    folder = Path(os.environ.get("LATENTLAB_ENV") or state() / ".latentlab").resolve()
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    stamp = folder / "installed"
     # What the environment was made by and for; what it was asked to hold (not how our tools are set).
     made = f"{sys.version.split()[0]} {sys.base_prefix} {ROOT}"
     project = (ROOT / "pyproject.toml").read_text("utf-8").partition("[tool.")[0]
     wanted = made + "\n" + hashlib.sha256(project.encode()).hexdigest()
 
-    def ready():
-        return python.exists() and stamp.is_file() and stamp.read_text("utf-8") == wanted
+    def stamped(folder):
+        stamp = folder / "installed"
+        return stamp.read_text("utf-8") if stamp.is_file() else None
 
-    if ready():
-        return python
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    chosen = os.environ.get("LATENTLAB_ENV")
+    folders = [Path(chosen).resolve()] if chosen else [ROOT / ".latentlab", state() / ".latentlab"]
+    for folder in folders:
+        python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+        if python.exists() and stamped(folder) == wanted:
+            return python
+    folder.mkdir(parents=True, exist_ok=True)
     # An SQLite lock goes with the process that holds it, so an interrupted set-up leaves none behind.
     lock = sqlite3.connect(str(folder) + ".lock", timeout=3600, isolation_level=None)
     try:
         lock.execute("BEGIN EXCLUSIVE")
-        if not ready():
-            # Without its stamp the last set-up was not finished: pip can't be trusted to mend that.
-            keep = stamp.is_file() and stamp.read_text("utf-8").startswith(made + "\n")
-            stamp.unlink(missing_ok=True)
-            install(folder, python, fresh=not keep)
-            stamp.write_text(wanted, "utf-8")
+        if not python.exists() or stamped(folder) != wanted:
+            # Unless the last set-up was finished, pip can't be trusted to mend what it left.
+            fresh = not python.exists() or not (stamped(folder) or "").startswith(made + "\n")
+            if stamped(folder) is None and any(folder.iterdir()):
+                sys.exit(f"{folder} holds something else: empty it, or name another folder in LATENTLAB_ENV")
+            (folder / "installed").write_text("not finished", "utf-8")
+            install(folder, python, fresh)
+            (folder / "installed").write_text(wanted, "utf-8")
     finally:
         lock.close()
     return python
@@ -74,11 +78,12 @@ def environment():
 
 def install(folder, python, fresh):
     """Make the environment, anew or on top of what is there, and install the course into it."""
-    if fresh and folder.exists() and any(folder.iterdir()) and not (folder / "pyvenv.cfg").exists():
-        sys.exit(f"{folder} is not empty, and no environment of the course's: name another in LATENTLAB_ENV")
     print(f"Setting up the environment in {folder}; this takes a few minutes, once.", flush=True)
-    venv = [sys.executable, "-m", "venv", str(folder)]
-    run(venv + ["--clear"] if fresh else venv + ["--upgrade"], "Debian and Ubuntu: apt install python3-venv")
+    if fresh:
+        for item in folder.iterdir():
+            if item.name != "installed":  # which tells the next call, should this one be interrupted
+                shutil.rmtree(item) if item.is_dir() and not item.is_symlink() else item.unlink()
+        run([sys.executable, "-m", "venv", str(folder)], "Debian and Ubuntu: apt install python3-venv")
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
     if sys.platform == "linux" and not shutil.which("nvidia-smi") and reachable(CPU_INDEX + "/torch/"):
         if subprocess.run(pip + ["--index-url", CPU_INDEX, "torch", "torchvision"]).returncode:
@@ -128,7 +133,7 @@ def main():
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if command == "lab":
         folder = working_copies()
-        line = [python, "-m", "jupyter", "lab", str(folder / "01_autoencoder.ipynb")]
+        line = [python, "-m", "jupyter", "lab", "--LabApp.default_url=/lab/tree/01_autoencoder.ipynb"]
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             line.append("--allow-root")  # in a container; it listens on this machine only, with a token
         line += [f"--ServerApp.root_dir={folder}"] + rest

@@ -24,7 +24,7 @@ def sandbox(tmp_path, monkeypatch):
         calls.append(fresh)
         python.parent.mkdir(parents=True, exist_ok=True)
         python.touch()
-        (folder / "pyvenv.cfg").touch()
+        (folder / "half").touch()
 
     monkeypatch.setattr(course, "install", install)
     return tmp_path / "env", calls
@@ -85,12 +85,41 @@ def test_two_at_once_install_once(sandbox):
     assert calls == [True]
 
 
-def test_a_folder_that_is_somebody_elses_is_left_alone(tmp_path, monkeypatch):
-    (tmp_path / "thesis.txt").write_text("irreplaceable")
+@pytest.mark.parametrize("name", ["thesis.txt", "pyvenv.cfg"])
+def test_a_folder_that_is_somebody_elses_is_left_alone(tmp_path, monkeypatch, name):
+    (tmp_path / name).write_text("irreplaceable")
     monkeypatch.setenv("LATENTLAB_ENV", str(tmp_path))
     with pytest.raises(SystemExit, match="LATENTLAB_ENV"):
         course.environment()
-    assert (tmp_path / "thesis.txt").read_text() == "irreplaceable"
+    assert (tmp_path / name).read_text() == "irreplaceable"
+
+
+def test_starting_anew_clears_what_the_interrupted_set_up_left(tmp_path, monkeypatch):
+    commands_of(monkeypatch, tmp_path, answers=[])
+    monkeypatch.setattr(course, "reachable", lambda url: False)
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "half a package").touch()
+    (tmp_path / "installed").write_text("not finished")
+    course.install(tmp_path, Path(sys.executable), fresh=False)
+    assert (tmp_path / "lib" / "half a package").exists()
+    course.install(tmp_path, Path(sys.executable), fresh=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["installed"]
+
+
+def test_a_read_only_checkout_uses_the_environment_that_is_in_it(sandbox, monkeypatch, tmp_path):
+    """A teacher's folder: set up once, then used by all."""
+    _, calls = sandbox
+    monkeypatch.delenv("LATENTLAB_ENV")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "pyproject.toml").write_text("[project]")
+    monkeypatch.setattr(course, "ROOT", root)
+    python = course.environment()
+    assert python.is_relative_to(root) and calls == [True]
+    monkeypatch.setattr(course, "state", lambda: tmp_path / "elsewhere")
+    assert course.environment() == python and calls == [True]
+    (root / "pyproject.toml").write_text("[project]\nchanged = 1")
+    assert course.environment().is_relative_to(tmp_path / "elsewhere") and calls == [True, True]
 
 
 def commands_of(monkeypatch, tmp_path, answers):
