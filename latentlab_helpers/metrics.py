@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from sklearn.decomposition import PCA
 
@@ -44,10 +45,10 @@ def pca_mse(images: torch.Tensor, test_images: torch.Tensor, sizes: Sequence[int
     """
     train, test = (to_float(part).flatten(1).cpu().numpy() for part in (images, test_images))
     pca = PCA(max(sizes), svd_solver="covariance_eigh").fit(train)
-    centred = test - pca.mean_
-    codes = centred @ pca.components_.T
+    test = test - pca.mean_
+    codes = test @ pca.components_.T
     # The components are orthonormal: what k of them miss is the rest of the squared length.
-    missed = (centred**2).sum() - (codes**2).sum(0).cumsum()
+    missed = np.square(test).sum(dtype=np.float64) - np.square(codes).sum(0, dtype=np.float64).cumsum()
     return {k: float(missed[k - 1] / test.size) for k in sizes}
 
 
