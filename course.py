@@ -17,11 +17,13 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # PyPI's Linux build brings 6 GB of CUDA along
+STAMP, MAGIC = "latentlab.txt", "LatentLab's environment: "
 
 
 def state():
@@ -31,8 +33,8 @@ def state():
     import tempfile
 
     name = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
-    base = Path(os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_DATA_HOME") or "~/.local/share")
-    folder = base.expanduser() / ("latentlab-" + name)
+    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    folder = Path(os.path.expanduser(base)) / ("latentlab-" + name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -44,36 +46,57 @@ def state():
 def environment():
     """The environment's Python, installed first if anything changed since the last time."""
     # What the environment was made by and for; what it was asked to hold (not how our tools are set).
-    made = f"{sys.version.split()[0]} {sys.base_prefix} {ROOT}"
+    made = f"{MAGIC}{sys.version.split()[0]} {sys.base_prefix} {ROOT}"
     project = (ROOT / "pyproject.toml").read_text("utf-8").partition("[tool.")[0]
     wanted = made + "\n" + hashlib.sha256(project.encode()).hexdigest()
 
-    def stamped(folder):
-        stamp = folder / "installed"
-        return stamp.read_text("utf-8") if stamp.is_file() else None
-
     chosen = os.environ.get("LATENTLAB_ENV")
-    folders = [Path(chosen).resolve()] if chosen else [ROOT / ".latentlab", state() / ".latentlab"]
-    for folder in folders:
+    mine = ROOT / ".latentlab"
+    for folder in [Path(os.path.expanduser(chosen)).resolve()] if chosen else [mine, state() / ".latentlab"]:
         python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-        if python.exists() and stamped(folder) == wanted:
+        if python.exists() and stamp_of(folder) == wanted:
             return python
-    folder.mkdir(parents=True, exist_ok=True)
-    # An SQLite lock goes with the process that holds it, so an interrupted set-up leaves none behind.
-    lock = sqlite3.connect(str(folder) + ".lock", timeout=3600, isolation_level=None)
     try:
-        lock.execute("BEGIN EXCLUSIVE")
-        if not python.exists() or stamped(folder) != wanted:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = locked(Path(str(folder) + ".lock"))
+    except OSError as error:
+        sys.exit(f"can't set up the environment ({error}): name a folder for it in LATENTLAB_ENV")
+    try:
+        if not python.exists() or stamp_of(folder) != wanted:
             # Unless the last set-up was finished, pip can't be trusted to mend what it left.
-            fresh = not python.exists() or not (stamped(folder) or "").startswith(made + "\n")
-            if stamped(folder) is None and any(folder.iterdir()):
+            fresh = not python.exists() or not (stamp_of(folder) or "").startswith(made + "\n")
+            if stamp_of(folder) is None and any(folder.iterdir()):
                 sys.exit(f"{folder} holds something else: empty it, or name another folder in LATENTLAB_ENV")
-            (folder / "installed").write_text("not finished", "utf-8")
+            (folder / STAMP).write_text(MAGIC + "not finished", "utf-8")
             install(folder, python, fresh)
-            (folder / "installed").write_text(wanted, "utf-8")
+            (folder / STAMP).write_text(wanted, "utf-8")
     finally:
         lock.close()
     return python
+
+
+def stamp_of(folder):
+    """What an environment says of itself; None for a folder that is no environment of the course's."""
+    stamp = folder / STAMP
+    text = stamp.read_text("utf-8", "replace") if stamp.is_file() else ""
+    return text if text.startswith(MAGIC) else None
+
+
+def locked(path):
+    """A lock that one set-up holds at a time. SQLite's goes with its process, however that ends."""
+    lock = sqlite3.connect(str(path), timeout=0, isolation_level=None)
+    told = False
+    while True:
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+            return lock
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise OSError(str(error)) from error
+        if not told:
+            print("Another set-up is running; waiting for it.", flush=True)
+            told = True
+        time.sleep(0.2)
 
 
 def install(folder, python, fresh):
@@ -81,7 +104,7 @@ def install(folder, python, fresh):
     print(f"Setting up the environment in {folder}; this takes a few minutes, once.", flush=True)
     if fresh:
         for item in folder.iterdir():
-            if item.name != "installed":  # which tells the next call, should this one be interrupted
+            if item.name != STAMP:  # which tells the next call, should this one be interrupted
                 shutil.rmtree(item) if item.is_dir() and not item.is_symlink() else item.unlink()
         run([sys.executable, "-m", "venv", str(folder)], "Debian and Ubuntu: apt install python3-venv")
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
@@ -89,7 +112,8 @@ def install(folder, python, fresh):
         if subprocess.run(pip + ["--index-url", CPU_INDEX, "torch", "torchvision"]).returncode:
             print("PyTorch's CPU build can't be had; taking the usual one.", flush=True)
     run(pip + ["-e", f"{ROOT}[lab,test]"], "see the last lines above; is the network up?")
-    run([str(python), "-c", "import torch, torchvision"], "torch and torchvision don't fit together")
+    check = "import torch, torchvision, latentlab_helpers"
+    run([str(python), "-c", check], "what was installed doesn't fit together")
 
 
 def reachable(url):
@@ -128,9 +152,12 @@ def main():
         print(__doc__)
         sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)
     command, rest = sys.argv[1], sys.argv[2:]
-    python = str(environment())
+    # What a reader has set for other projects stays out of this environment.
+    for name in ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"):
+        os.environ.pop(name, None)
     # Threads that wait should sleep: spinning ones bring a busy machine to a crawl.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    python = str(environment())
     if command == "lab":
         folder = working_copies()
         line = [python, "-m", "jupyter", "lab", "--LabApp.default_url=/lab/tree/01_autoencoder.ipynb"]
@@ -142,11 +169,11 @@ def main():
         line, cwd = [python, "-m", "pytest"] + rest, ROOT
     else:
         line, cwd = [python, "-m", "tools." + command] + rest, ROOT
-    try:
-        sys.exit(subprocess.run(line, cwd=str(cwd)).returncode)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(subprocess.run(line, cwd=str(cwd)).returncode)
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -33,8 +33,16 @@ def save(model: models.Autoencoder, path: str | os.PathLike, **metadata: Any) ->
     The file appears whole or not at all. Half precision halves the download; measure a model after
     loading it back if the numbers are to describe what is stored.
     """
-    path = Path(path).with_suffix(".safetensors")
-    header = {"model": type(model).__name__, "config": model.config, **metadata}
+    path = _with_suffix(path)
+    kind = type(model).__name__
+    if getattr(models, kind, None) is not type(model):
+        raise ValueError(
+            f"{kind} is a class of your own, which load couldn't make again: keep its weights with "
+            "torch.save(model.state_dict(), …)"
+        )
+    if taken := {"model", "config"} & metadata.keys():
+        raise ValueError(f"{', '.join(sorted(taken))} is written by save itself: choose another name")
+    header = {"model": kind, "config": model.config, **metadata}
     weights = {name: value.detach().cpu().half() for name, value in model.state_dict().items()}
     if not all(value.isfinite().all() for value in weights.values()):
         raise ValueError(f"{path.name} was not written: the model's weights are not all finite in float16")
@@ -66,6 +74,12 @@ def load(name: str | os.PathLike, device: torch.device | str | None = None) -> m
     return model.eval().to(device or "cpu")
 
 
+def _with_suffix(path: str | os.PathLike) -> Path:
+    """The path, ending in .safetensors; other dots belong to the name ("beta0.5")."""
+    text = os.fspath(path)
+    return Path(text if text.endswith(".safetensors") else text + ".safetensors")
+
+
 def _header(file) -> dict[str, Any]:
     if "latentlab" not in (entries := file.metadata() or {}):
         raise ValueError("these weights were not written by checkpoints.save: no header says what made them")
@@ -73,9 +87,9 @@ def _header(file) -> dict[str, Any]:
 
 
 def _open(name: str | os.PathLike):
-    path = Path(name)
-    if path.suffix != ".safetensors":
-        path = folder() / f"{name}.safetensors"
+    path = _with_suffix(name)
+    if path.name == os.fspath(name) + ".safetensors":  # a bare name: one of the course's
+        path = folder() / path.name
     if not path.is_file():
         raise ValueError(f"there are no weights {str(name)!r}; the course has: {', '.join(names())}")
     try:

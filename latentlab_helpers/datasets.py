@@ -8,6 +8,7 @@ on the machine shares one copy. `LATENTLAB_CACHE` names another folder for that 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -64,6 +65,13 @@ def default_device() -> torch.device:
     The environment variable `LATENTLAB_DEVICE` (`cpu`, `cuda:1`, …) overrides the choice.
     """
     if name := os.environ.get("LATENTLAB_DEVICE"):
+        try:
+            torch.empty(0, device=name)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise ValueError(
+                f"LATENTLAB_DEVICE is {name!r}, which this machine doesn't have ({error}); "
+                "unset it, or use 'cpu'"
+            ) from error
         return torch.device(name)
     if torch.cuda.is_available():
         return torch.device("cuda")
@@ -102,8 +110,8 @@ def split(data: ImageSet, validation: int = 5000, seed: int = 0) -> tuple[ImageS
     Raises ValueError if nothing would be left to train on, or nothing to validate with.
     """
     n = len(data.images)
-    if not 0 < validation < n:
-        raise ValueError(f"validation must lie between 1 and {n - 1} images, not {validation}")
+    if not (isinstance(validation, int) and 0 < validation < n):
+        raise ValueError(f"validation must be a number of images between 1 and {n - 1}, not {validation}")
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
     held_out, kept = (
         part.sort().values.to(data.images.device) for part in order.split([validation, n - validation])
@@ -115,43 +123,51 @@ def split(data: ImageSet, validation: int = 5000, seed: int = 0) -> tuple[ImageS
 
 
 def to_float(images: torch.Tensor) -> torch.Tensor:
-    """uint8 images 0 … 255 as float32 in [0, 1]; floats pass unchanged. Taught in notebook 01."""
-    return images.float().div_(255) if images.dtype == torch.uint8 else images
+    """uint8 images 0 … 255 as float32 in [0, 1]; floats keep their values. Taught in notebook 01."""
+    if not isinstance(images, torch.Tensor):
+        raise TypeError(f"images must be a tensor (of a data set, its .images), not {type(images).__name__}")
+    return images.float().div_(255) if images.dtype == torch.uint8 else images.float()
 
 
 def _cached(name: str, file: str, header: int) -> torch.Tensor:
     """The bytes of an unpacked file after its header, memory-mapped once its checksum holds."""
-    folder = _cache() / _SOURCES[name].torchvision_class / "raw"
-    if not _intact(name, folder / file):
-        _fill(name, folder)
+    raw = Path(_SOURCES[name].torchvision_class) / "raw"
+    path = next((folder / raw / file for folder in _caches() if _intact(name, folder / raw / file)), None)
+    if path is None:
+        cache = _writable_cache()
+        _fill(name, cache)
+        path = cache / raw / file
     # "c" is copy on write: pages are shared between processes, and the file stays as it is.
-    return torch.from_numpy(np.memmap(folder / file, np.uint8, mode="c", offset=header))
+    return torch.from_numpy(np.memmap(path, np.uint8, mode="c", offset=header))
 
 
 def _intact(name: str, path: Path) -> bool:
-    return path.is_file() and (
-        hashlib.sha256(np.memmap(path, np.uint8, mode="r") if path.stat().st_size else b"").hexdigest()
-        == _SOURCES[name].sha256[path.name]
-    )
+    try:
+        content = np.memmap(path, np.uint8, mode="r")
+    except (OSError, ValueError):  # not there, not ours to read, or empty
+        return False
+    return hashlib.sha256(content).hexdigest() == _SOURCES[name].sha256[path.name]
 
 
-def _cache() -> Path:
-    """The first folder that can hold the cache: LATENTLAB_CACHE, the user's, a temporary one."""
+def _caches() -> list[Path]:
+    """Where the cache may be: LATENTLAB_CACHE and nowhere else, or the user's folder, or a temporary one."""
     if chosen := os.environ.get("LATENTLAB_CACHE"):
-        candidates = [Path(chosen).expanduser()]
-    else:
-        user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
-        candidates = [
-            platformdirs.user_cache_path("latentlab", appauthor=False),
-            Path(tempfile.gettempdir()) / f"latentlab-{user}",
-        ]
-    for folder in candidates:
+        return [Path(os.path.expanduser(chosen))]
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    folders = [Path(tempfile.gettempdir()) / f"latentlab-{user}"]
+    with contextlib.suppress(RuntimeError):  # a user without a home
+        folders.insert(0, platformdirs.user_cache_path("latentlab", appauthor=False))
+    return folders
+
+
+def _writable_cache() -> Path:
+    for folder in _caches():
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if os.access(folder, os.R_OK | os.W_OK):
+            with tempfile.TemporaryFile(dir=folder):
                 return folder
     raise DataError(
-        f"can't write to {' or '.join(map(str, candidates))}; "
+        f"can't write to {' or '.join(map(str, _caches()))}; "
         "set the environment variable LATENTLAB_CACHE to a folder that you may write to"
     )
 
@@ -163,35 +179,50 @@ def _published(name: str) -> Path:
     return inside if inside.is_dir() else PACKAGE.parent / "data" / raw
 
 
-def _fill(name: str, folder: Path) -> None:
-    """Unpack the published files into `folder`; each appears there whole, or not at all."""
+def _fill(name: str, cache: Path) -> None:
+    """Unpack the published files into the cache; each appears there whole, or not at all."""
     import torchvision  # slow to import, and needed only here
     from torchvision.datasets.utils import check_integrity
 
     kind = getattr(torchvision.datasets, _SOURCES[name].torchvision_class)
-    with tempfile.TemporaryDirectory(prefix="unpacking-", dir=_cache()) as root:
-        raw = Path(root) / kind.__name__ / "raw"
-        raw.mkdir(parents=True)
-        for file, md5 in kind.resources:
-            if not (published := _published(name) / file).is_file():
-                continue  # torchvision downloads what is not there
-            if not check_integrity(str(published), md5):
-                raise DataError(
-                    f"{published} is truncated or altered (its MD5 is not {md5}). Restore it with "
-                    f"'git checkout -- {published}', or delete it to have it downloaded."
-                )
-            shutil.copyfile(published, raw / file)
-        try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                kind(root, download=True)
-        except Exception as error:
-            raise DataError(
-                f"{name}: some of its files are neither in {_published(name)} nor can they be "
-                f"downloaded ({error}). Clone the course's repository again, or connect to the network."
-            ) from error
-        for file in _SOURCES[name].sha256:
-            if not _intact(name, raw / file):
-                raise DataError(f"{file} came out damaged (disk full?); free some space and try again")
-        folder.mkdir(parents=True, exist_ok=True)
-        for file in _SOURCES[name].sha256:
-            os.replace(raw / file, folder / file)
+    folder = cache / kind.__name__ / "raw"
+    try:
+        with tempfile.TemporaryDirectory(prefix="unpacking-", dir=cache) as root:
+            raw = Path(root) / kind.__name__ / "raw"
+            raw.mkdir(parents=True)
+            for file, md5 in kind.resources:
+                if not (published := _published(name) / file).is_file():
+                    continue  # torchvision downloads what is not there
+                if not check_integrity(str(published), md5):
+                    raise DataError(
+                        f"{published} is truncated or altered (its MD5 is not {md5}). Restore it with "
+                        f"'git checkout -- {published}', or delete it to have it downloaded."
+                    )
+                shutil.copyfile(published, raw / file)
+            _unpack(kind, root, name)
+            for file in _SOURCES[name].sha256:
+                if not _intact(name, raw / file):
+                    raise DataError(f"{file} came out damaged; is the disk of {cache} full?")
+            folder.mkdir(parents=True, exist_ok=True)
+            for file in _SOURCES[name].sha256:
+                # Windows can't replace a file that another kernel has mapped, and needn't.
+                if not _intact(name, folder / file):
+                    os.replace(raw / file, folder / file)
+    except OSError as error:
+        raise DataError(
+            f"can't unpack {name} into {cache} ({error}). Free some space there, or set the environment "
+            "variable LATENTLAB_CACHE to another folder."
+        ) from error
+
+
+def _unpack(kind, root: str, name: str) -> None:
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            kind(root, download=True)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
+        raise DataError(
+            f"{name}: some of its files are neither in {_published(name)} nor can they be "
+            f"downloaded ({error}). Clone the course's repository again, or connect to the network."
+        ) from error

@@ -18,7 +18,7 @@ def latent_sliders(model: Autoencoder, codes: torch.Tensor) -> widgets.HBox:
     """
     if codes.ndim != 2 or codes.shape[1] != model.latent_dim:
         raise ValueError(f"codes must have the shape (n, {model.latent_dim}), not {tuple(codes.shape)}")
-    low, start, high = codes.quantile(torch.tensor([0.01, 0.5, 0.99]), dim=0).tolist()
+    low, start, high = codes.detach().float().quantile(torch.tensor([0.01, 0.5, 0.99]), dim=0).tolist()
     sliders = [
         widgets.FloatSlider(
             min=low[i], max=high[i], value=start[i], step=(high[i] - low[i]) / 100, description=f"z{i + 1}"

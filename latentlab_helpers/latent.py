@@ -14,7 +14,7 @@ def lerp(start: torch.Tensor, end: torch.Tensor, steps: int) -> torch.Tensor:
     """
     if steps < 2:
         raise ValueError(f"a line needs 2 steps or more, not {steps}")
-    t = torch.linspace(0, 1, steps, device=start.device, dtype=start.dtype)[:, None]
+    t = torch.linspace(0, 1, steps, device=start.device)[:, None]
     return (1 - t) * start + t * end
 
 
@@ -32,6 +32,8 @@ def prior_grid(n: int) -> torch.Tensor:
     Shape (n², 2), laid out as in `grid`. Taught in notebook 02. Source: Kingma and Welling,
     arXiv:1312.6114, figure 4.
     """
+    if n < 1 or n != int(n):
+        raise ValueError(f"a grid needs a whole number of rows, 1 or more, not {n}")
     quantiles = torch.special.ndtri((torch.arange(n) + 0.5) / n)
     return _rows(quantiles, quantiles)
 

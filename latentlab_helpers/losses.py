@@ -37,6 +37,8 @@ def gaussian(logits: torch.Tensor, x: torch.Tensor, sigma: float = 1.0) -> torch
 
 def kl_per_dimension(mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
     """KL(N(mu, exp(logvar)) || N(0, 1)) of each latent dimension, in nats, shaped like mu."""
+    if mu.shape != logvar.shape:
+        raise ValueError(f"mu and logvar must have one shape, not {tuple(mu.shape)}, {tuple(logvar.shape)}")
     return 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
 
 
@@ -94,8 +96,8 @@ def importance_weighted_bound(
     bound rises with k towards log p(x). Samples are drawn `chunk` at a time, so that memory doesn't
     grow with k. Taught in notebook 02. Source: Burda, Grosse and Salakhutdinov, arXiv:1509.00519, eq. 8.
     """
-    if k < 1:
-        raise ValueError(f"k must be 1 or more samples, not {k}")
+    if k < 1 or chunk < 1:
+        raise ValueError(f"k must be 1 or more samples, and so must chunk, not {k} and {chunk}")
     total = torch.full(mu.shape[:1], -torch.inf, device=mu.device, dtype=mu.dtype)
     for start in range(0, k, chunk):
         shape = (min(chunk, k - start), *mu.shape)

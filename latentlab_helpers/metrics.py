@@ -10,30 +10,31 @@ from sklearn.decomposition import PCA
 
 from .datasets import to_float
 from .losses import bernoulli_log_likelihood, importance_weighted_bound
-from .models import Autoencoder, VariationalAutoencoder
+from .models import Autoencoder, VariationalAutoencoder, evaluating
 
 
-@torch.no_grad()
 def embed(model: Autoencoder, images: torch.Tensor, batch_size: int = 1000) -> torch.Tensor:
     """The codes (n, latent_dim) of images, on the CPU: mu for a VAE, never a sample. Notebook 01.
 
     Works with any model that has `encode`, the reader's own included.
     """
-    return torch.cat([_mu(model, x).cpu() for x in _batches(model, images, batch_size)])
+    with evaluating(model):
+        return torch.cat([_mu(model, x).cpu() for x in _batches(model, images, batch_size)])
 
 
-@torch.no_grad()
 def reconstruct(model: Autoencoder, images: torch.Tensor, batch_size: int = 1000) -> torch.Tensor:
     """Images, (n, channels, height, width) in [0, 1], encoded and decoded without noise, on the CPU."""
-    return torch.cat([model.decode(_mu(model, x)).cpu() for x in _batches(model, images, batch_size)])
+    with evaluating(model):
+        return torch.cat([model.decode(_mu(model, x)).cpu() for x in _batches(model, images, batch_size)])
 
 
-@torch.no_grad()
 def reconstruction_mse(model: Autoencoder, images: torch.Tensor, batch_size: int = 1000) -> float:
     """Mean squared error per pixel of noiseless reconstructions. Taught in notebook 01."""
-    total = sum(
-        (model.decode(_mu(model, x)) - x).square().sum().item() for x in _batches(model, images, batch_size)
-    )
+    with evaluating(model):
+        total = sum(
+            (model.decode(_mu(model, x)) - x).square().sum().item()
+            for x in _batches(model, images, batch_size)
+        )
     return total / images.numel()
 
 
@@ -43,6 +44,8 @@ def pca_mse(images: torch.Tensor, test_images: torch.Tensor, sizes: Sequence[int
     Fitted on `images` once, for the largest size. Taught in notebook 01. Source: Baldi and Hornik,
     Neural Networks 2 (1989), 53.
     """
+    if min(sizes) < 1:
+        raise ValueError(f"PCA needs 1 component or more, not {min(sizes)}")
     train, test = (to_float(part).flatten(1).cpu().numpy() for part in (images, test_images))
     pca = PCA(max(sizes), svd_solver="covariance_eigh").fit(train)
     test = test - pca.mean_
@@ -59,11 +62,15 @@ def neighbour_agreement(images: torch.Tensor, real: torch.Tensor, labels: torch.
     that look like one digit. A faint or empty image has an arbitrary neighbourhood, so look at the
     ink, `images.mean()`, beside it. Taught in notebook 01.
     """
+    if k < 1 or len(labels) != len(real):
+        raise ValueError(
+            f"k must be 1 or more, and every real image needs a label; here k = {k}, "
+            f"{len(real)} images, {len(labels)} labels"
+        )
     nearest = torch.cdist(images.flatten(1), real.flatten(1)).topk(k, largest=False).indices
     return (labels[nearest] == labels[nearest[:, :1]]).all(dim=1).float().mean().item()
 
 
-@torch.no_grad()
 def log_likelihood(
     model: VariationalAutoencoder,
     images: torch.Tensor,
@@ -78,14 +85,15 @@ def log_likelihood(
     """
     bounds = []
     noise = torch.Generator(next(model.parameters()).device).manual_seed(seed)
-    for x in _batches(model, images, batch_size):
-        mu, logvar = model.encode(x)
+    with evaluating(model):
+        for x in _batches(model, images, batch_size):
+            mu, logvar = model.encode(x)
 
-        def of_image(z: torch.Tensor, x: torch.Tensor = x) -> torch.Tensor:
-            logits = model.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])
-            return bernoulli_log_likelihood(logits, x)
+            def of_image(z: torch.Tensor, x: torch.Tensor = x) -> torch.Tensor:
+                logits = model.decoder(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+                return bernoulli_log_likelihood(logits, x)
 
-        bounds.append(importance_weighted_bound(of_image, mu, logvar, k, noise, chunk=20).cpu())
+            bounds.append(importance_weighted_bound(of_image, mu, logvar, k, noise, chunk=20).cpu())
     return torch.cat(bounds)
 
 
@@ -107,4 +115,6 @@ def _mu(model: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
 
 def _batches(model: torch.nn.Module, images: torch.Tensor, batch_size: int):
     device = next(model.parameters()).device
+    if not isinstance(images, torch.Tensor):
+        raise ValueError(f"images must be a tensor (of a data set, its .images), not {type(images).__name__}")
     return (to_float(batch.to(device)) for batch in images.split(batch_size))

@@ -6,7 +6,9 @@ logits, which the Bernoulli loss wants, and `decode` gives pixels in [0, 1].
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import numbers
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import prod
 
@@ -14,6 +16,18 @@ import torch
 from torch import nn
 
 DEFAULT_WIDTHS = {"mlp": (400,), "conv": (16, 32)}
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into eval mode, without gradients, and give it back the mode that it had."""
+    mode = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(mode)
 
 
 class Autoencoder(nn.Module):
@@ -39,8 +53,11 @@ class Autoencoder(nn.Module):
         super().__init__()
         if architecture not in DEFAULT_WIDTHS:
             raise ValueError(f"there is no architecture {architecture!r}; use 'mlp' or 'conv'")
-        if isinstance(latent_dim, bool) or not isinstance(latent_dim, int) or latent_dim < 1:
+        whole = isinstance(latent_dim, numbers.Integral) and not isinstance(latent_dim, bool)
+        if not whole or latent_dim < 1:
             raise ValueError(f"latent_dim must be a whole number, 1 or more, not {latent_dim!r}")
+        if isinstance(widths, int):
+            raise ValueError(f"widths must be a sequence, such as ({widths},)")
         widths = tuple(DEFAULT_WIDTHS[architecture] if widths is None else widths)
         image_shape = tuple(image_shape)
         if len(image_shape) != 3 or min((*widths, *image_shape)) < 1:
@@ -48,7 +65,7 @@ class Autoencoder(nn.Module):
                 "widths must be positive, and image_shape (channels, height, width) too, "
                 f"not {widths} and {image_shape}"
             )
-        self.latent_dim = latent_dim
+        self.latent_dim = int(latent_dim)
         self.architecture = architecture
         self.widths = widths
         self.image_shape = image_shape
@@ -71,6 +88,8 @@ class Autoencoder(nn.Module):
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """The images in [0, 1] that the codes z (batch, latent_dim) stand for."""
+        if not isinstance(z, torch.Tensor):
+            raise ValueError("decode takes one tensor of codes; of a VAE's encode(x), take mu: encode(x)[0]")
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
             raise ValueError(
                 f"this model decodes codes of shape (batch, {self.latent_dim}), not {tuple(z.shape)}"
@@ -82,14 +101,16 @@ class Autoencoder(nn.Module):
         return self.decoder(self.encode(x))
 
     def _checked(self, x: torch.Tensor) -> torch.Tensor:
+        if not isinstance(x, torch.Tensor):
+            raise ValueError(f"images must be a tensor (of a data set, its .images), not {type(x).__name__}")
         if tuple(x.shape[1:]) != self.image_shape or x.ndim != 4:
             raise ValueError(
                 f"this model takes images of shape (batch, {', '.join(map(str, self.image_shape))}), "
                 f"not {tuple(x.shape)}; a single image needs x[None], flat ones x.view(-1, "
                 f"{', '.join(map(str, self.image_shape))})"
             )
-        if not x.is_floating_point():
-            raise ValueError(f"images must be floats in [0, 1], not {x.dtype}: use datasets.to_float")
+        if not x.is_floating_point() or x.dtype == torch.float64:
+            raise ValueError(f"images must be float32 in [0, 1], not {x.dtype}: use datasets.to_float")
         # On a GPU this look would make every training step wait; `fit` has looked at all of them.
         if len(x) and not (self.training and x.is_cuda):
             low, high = (value.item() for value in x.detach().aminmax())

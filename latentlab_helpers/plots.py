@@ -7,11 +7,13 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 
+import matplotlib
 import torch
 from matplotlib import figure
 from matplotlib.patches import Circle
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from .datasets import to_float
 
@@ -35,8 +37,10 @@ class Figure(figure.Figure):
         self.savefig(buffer, format="png")
         image = Image.open(buffer).convert("RGB")
         red, *others = image.split()
-        small = io.BytesIO()
-        (red if all(red == band for band in others) else image).save(small, "png", optimize=True)
+        small, drawn_by = io.BytesIO(), PngInfo()
+        drawn_by.add_text("Software", f"Matplotlib {matplotlib.__version__}")
+        grey = all(red == band for band in others)
+        (red if grey else image).save(small, "png", optimize=True, pnginfo=drawn_by)
         return small.getvalue()
 
     def _repr_mimebundle_(self, include=None, exclude=None):
@@ -45,14 +49,15 @@ class Figure(figure.Figure):
 
 
 def to_png(image: torch.Tensor, scale: int = 8) -> bytes:
-    """One image in [0, 1], (1, height, width), as the bytes of a PNG `scale` times its size.
+    """One image in [0, 1], (channels, height, width), as the bytes of a PNG `scale` times its size.
 
     For an ipywidgets Image. Used in notebook 01.
     """
-    grey = (image.detach().squeeze().clamp(0, 1) * 255).round().byte().cpu().numpy()
+    values = (image.detach().clamp(0, 1) * 255).round().byte().cpu()
+    pixels = values.permute(1, 2, 0).squeeze(-1).numpy()
     buffer = io.BytesIO()
-    size = (grey.shape[1] * scale, grey.shape[0] * scale)
-    Image.fromarray(grey).resize(size, Image.Resampling.NEAREST).save(buffer, "png")
+    size = (pixels.shape[1] * scale, pixels.shape[0] * scale)
+    Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST).save(buffer, "png")
     return buffer.getvalue()
 
 
@@ -86,13 +91,13 @@ def image_plane(images: torch.Tensor, extent: Sequence[float], axes: Sequence[st
     if n < 2 or n * n != len(images):
         raise ValueError(f"a square needs n² images, 4 or more, not {len(images)}")
     height, width = images.shape[-2:]
-    tiled = images.view(n, n, height, width).permute(0, 2, 1, 3).reshape(n * height, n * width)
+    tiled = _in_range(images).view(n, n, height, width).permute(0, 2, 1, 3).reshape(n * height, n * width)
     fig = Figure(figsize=(5.4, 5.2), layout="constrained")
     ax = fig.subplots()
     left, right, bottom, top = extent
     dx, dy = (right - left) / (n - 1) / 2, (top - bottom) / (n - 1) / 2  # from the middles to the edges
     edges = (left - dx, right + dx, bottom - dy, top + dy)
-    ax.imshow(tiled.detach().cpu().numpy(), cmap="gray", vmin=0, vmax=1, extent=edges, aspect="auto")
+    ax.imshow(tiled.numpy(), cmap="gray", vmin=0, vmax=1, extent=edges, aspect="auto")
     ax.set(xlabel=axes[0], ylabel=axes[1])
     fig.alt = alt
     return fig
@@ -102,8 +107,7 @@ def loss_curves(curves: Mapping[str, Sequence[float]], ylabel: str, alt: str) ->
     """One line for each named series, one point an epoch."""
     fig = Figure(figsize=(5.2, 3.0), layout="constrained")
     ax = fig.subplots()
-    styles = zip((BLUE, VERMILLION, GREEN, PURPLE, BLACK), ("o-", "s--", "D:", "^-.", "v-"), strict=True)
-    for (name, values), (colour, style) in zip(curves.items(), styles, strict=False):
+    for (name, values), (colour, style) in _styles(curves):
         ax.plot(range(1, len(values) + 1), values, style, color=colour, markersize=4, label=name)
     ax.set(xlabel="epoch", ylabel=ylabel)
     ax.xaxis.get_major_locator().set_params(integer=True)
@@ -116,8 +120,7 @@ def error_against_size(curves: Mapping[str, Mapping[int, float]], alt: str) -> F
     """Test error per pixel against the number of latent dimensions, one line for each method."""
     fig = Figure(figsize=(5.4, 3.4), layout="constrained")
     ax = fig.subplots()
-    styles = zip((BLUE, VERMILLION, GREEN, PURPLE), ("o-", "s--", "D:", "^-."), strict=True)
-    for (name, errors), (colour, style) in zip(curves.items(), styles, strict=False):
+    for (name, errors), (colour, style) in _styles(curves):
         ax.plot(list(errors), list(errors.values()), style, color=colour, label=name)
     ax.set(xscale="log", yscale="log", xlabel="latent dimensions", ylabel="test MSE per pixel")
     sizes = sorted({size for errors in curves.values() for size in errors})
@@ -138,12 +141,19 @@ def latent_map(codes: torch.Tensor, labels: torch.Tensor, alt: str, prior: Seque
     """
     fig = Figure(figsize=(6.2, 5.0), layout="constrained")
     ax = fig.subplots()
+    if codes.ndim != 2 or codes.shape[1] != 2 or len(labels) != len(codes):
+        raise ValueError(
+            f"a map needs codes (n, 2) and a label for each, not {tuple(codes.shape)} and {len(labels)}"
+        )
+    codes = codes.detach()
     # In turns, a part of every class at a time, so that no class lies on top of all the others.
     for turn in range(8):
         for digit, (colour, marker) in enumerate(zip(DIGITS, MARKERS, strict=True)):
             x, y = codes[turn::8][labels[turn::8] == digit].cpu().numpy().T
             name = None if turn else str(digit)
             ax.scatter(x, y, s=12, color=colour, marker=marker, linewidths=0, alpha=0.7, label=name)
+    if not all(0 < share < 1 for share in prior):
+        raise ValueError(f"a circle holds a share of the prior between 0 and 1, not {list(prior)}")
     for share in prior:
         radius = math.sqrt(-2 * math.log(1 - share))
         ax.add_patch(Circle((0, 0), radius, fill=False, linewidth=1.2, linestyle="--"))
@@ -156,6 +166,22 @@ def latent_map(codes: torch.Tensor, labels: torch.Tensor, alt: str, prior: Seque
     return fig
 
 
+def _styles(curves: Mapping, most: int = 5):
+    """Each named series with a colour, a marker and a dash of its own."""
+    if len(curves) > most:
+        raise ValueError(f"a figure tells {most} lines apart, not {len(curves)}: draw two figures")
+    looks = zip((BLUE, VERMILLION, GREEN, PURPLE, BLACK), ("o-", "s--", "D:", "^-.", "v-"), strict=True)
+    return zip(curves.items(), looks, strict=False)
+
+
+def _in_range(images: torch.Tensor) -> torch.Tensor:
+    pixels = to_float(images).detach().cpu()
+    # A linear method's images overshoot [0, 1] a little, and are clipped; bytes taken for floats do more.
+    if pixels.numel() and not pixels.abs().max() <= 2:
+        raise ValueError("images must be uint8, or floats in [0, 1]: divide 0 … 255 by 255")
+    return pixels
+
+
 def _show(ax, image: torch.Tensor) -> None:
-    pixels = to_float(image).detach().cpu().permute(1, 2, 0).squeeze(-1).numpy()
+    pixels = _in_range(image).permute(1, 2, 0).squeeze(-1).numpy()
     ax.imshow(pixels, cmap="gray", vmin=0, vmax=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import numbers
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from tqdm.auto import tqdm
 
 from .datasets import to_float
 from .losses import Terms, autoencoder_loss, negative_elbo
-from .models import VariationalAutoencoder
+from .models import Autoencoder, VariationalAutoencoder, evaluating
 
 # Adam's averages for pixels that are never lit decay into denormal floats, on which the processor
 # is slow: without this, each epoch takes longer than the one before.
@@ -57,8 +58,8 @@ def fit(
     "loss" is minimized; by default the mean squared error for an autoencoder, the negative ELBO for
     a VAE. `seed` fixes the order of the images and the VAE's noise. Source: Kingma and Ba, arXiv:1412.6980.
 
-    Raises ValueError for images or settings that can't work, and TrainingDiverged when the loss
-    is no longer finite; the model then holds the weights from the start of that epoch.
+    Raises ValueError for images or settings that can't work, and TrainingDiverged when the loss or a
+    weight is no longer finite; the model then holds the weights from the start of that epoch.
     """
     _check(images, epochs=epochs, batch_size=batch_size, lr=lr)
     if test_images is not None:
@@ -78,17 +79,21 @@ def fit(
         for batch in torch.randperm(len(images), generator=order).to(device).split(batch_size):
             x = to_float(images[batch])
             terms = loss(model, x, noise)
+            if not isinstance(terms, dict) or "loss" not in terms:
+                raise ValueError('a loss must return named terms, such as {"loss": value}')
             optimizer.zero_grad()
             terms["loss"].backward()
             optimizer.step()
             for name, value in terms.items():
-                sums[name] = sums.get(name, 0) + value.detach() * len(x)
+                sums[name] = sums.get(name, 0) + torch.as_tensor(value).detach() * len(x)
         means = {name: (total / len(images)).item() for name, total in sums.items()}
-        if not math.isfinite(means["loss"]):
+        broken = [f"{name} became {value}" for name, value in means.items() if not math.isfinite(value)]
+        if broken or not all(weight.isfinite().all() for weight in model.parameters()):
             model.load_state_dict(weights)
+            what = broken[0] if broken else "some weights became infinite"
             raise TrainingDiverged(
-                f"the loss became {means['loss']} in epoch {epoch}. Try a lower learning rate (it was "
-                f"{lr:g}), or look for NaN in your loss. The model holds its weights from before the epoch."
+                f"{what} in epoch {epoch}. Try a lower learning rate (it was {lr:g}), or look for NaN in "
+                "your loss. The model holds its weights from before the epoch."
             )
         history.seconds.append(time.perf_counter() - start)
         _append(history.train, means)
@@ -98,7 +103,6 @@ def fit(
     return history
 
 
-@torch.inference_mode()
 def evaluate(
     model: nn.Module,
     images: torch.Tensor,
@@ -112,20 +116,20 @@ def evaluate(
     loss = loss or _default_loss(model)
     device = next(model.parameters()).device
     noise = torch.Generator(device).manual_seed(seed)
-    was_training = model.training
-    model.eval()
     sums: dict[str, float] = {}
-    try:
+    with evaluating(model):
         for batch in images.split(batch_size):
             x = to_float(batch.to(device))
             for name, value in loss(model, x, noise).items():
-                sums[name] = sums.get(name, 0.0) + value.item() * len(x)
-    finally:
-        model.train(was_training)
+                sums[name] = sums.get(name, 0.0) + float(value) * len(x)
     return {name: total / len(images) for name, total in sums.items()}
 
 
 def _default_loss(model: nn.Module) -> Loss:
+    if not isinstance(model, Autoencoder):
+        raise ValueError(
+            "for a model of your own say which loss: losses.autoencoder_loss, negative_elbo or yours"
+        )
     return negative_elbo if isinstance(model, VariationalAutoencoder) else autoencoder_loss
 
 
@@ -137,8 +141,12 @@ def _append(series: dict[str, list[float]], values: dict[str, float]) -> None:
 def _check(images: torch.Tensor, **positive: float) -> None:
     """Look at the images once, so that the loop doesn't have to."""
     for name, value in positive.items():
-        if not (value > 0 and math.isfinite(value)):
-            raise ValueError(f"{name} must be more than 0, not {value}")
+        kind = numbers.Real if name == "lr" else numbers.Integral
+        if not isinstance(value, kind) or not (value > 0 and math.isfinite(value)):
+            what = "a number" if name == "lr" else "a whole number"
+            raise ValueError(f"{name} must be {what}, more than 0, not {value!r}")
+    if not isinstance(images, torch.Tensor):
+        raise ValueError(f"images must be a tensor (of a data set, its .images), not {type(images).__name__}")
     if images.ndim != 4 or not len(images):
         raise ValueError(
             f"images must have the shape (n, channels, height, width) with n ≥ 1, not {tuple(images.shape)}"

@@ -67,6 +67,30 @@ def test_there_and_back(tmp_path, kind, architecture):
     assert [p.name for p in path.parent.iterdir()] == ["mine.safetensors"]
 
 
+def test_a_dot_in_a_name_is_part_of_it(tmp_path):
+    for beta in ("0.5", "0.25"):
+        torch.manual_seed(int(float(beta) * 100))
+        model = models.Autoencoder(2)
+        path = checkpoints.save(model, tmp_path / f"vae_beta{beta}")
+        assert path.name == f"vae_beta{beta}.safetensors"
+    for path in (tmp_path / "vae_beta0.25", tmp_path / "vae_beta0.25.safetensors"):
+        assert torch.equal(checkpoints.load(path).decoder[0].bias, model.decoder[0].bias.half().float())
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_class_of_ones_own_is_refused(tmp_path):
+    own = type("Autoencoder", (models.Autoencoder,), {})
+    with pytest.raises(ValueError, match="class of your own"):
+        checkpoints.save(own(2), tmp_path / "mine")
+    with pytest.raises(ValueError, match="config is written by save itself"):
+        checkpoints.save(models.Autoencoder(2), tmp_path / "mine", config={})
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_are_loaded_onto_the_device_that_is_asked_for():
+    assert next(checkpoints.load("ae_mlp_2", device="meta").parameters()).device.type == "meta"
+
+
 def test_an_unknown_name_says_which_exist():
     for ask in (checkpoints.load, checkpoints.metadata):
         with pytest.raises(ValueError, match="'vae_mlp_3'.*ae_mlp_2.*vae_mlp_2"):

@@ -4,7 +4,8 @@ import os
 import re
 import subprocess
 import sys
-import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ def sandbox(tmp_path, monkeypatch):
 
     def install(folder, python, fresh):
         calls.append(fresh)
+        time.sleep(0.2)  # long enough that a second call meets the first
         python.parent.mkdir(parents=True, exist_ok=True)
         python.touch()
         (folder / "half").touch()
@@ -49,7 +51,7 @@ def test_a_set_up_that_was_interrupted_starts_anew(sandbox, monkeypatch):
         course.environment()
     monkeypatch.setattr(course, "install", good)
     course.environment()
-    assert calls == [True, True] and (folder / "installed").is_file()
+    assert calls == [True, True] and (folder / course.STAMP).is_file()
 
 
 def test_new_dependencies_are_added_to_the_environment_that_is_there(sandbox, monkeypatch, tmp_path):
@@ -75,17 +77,29 @@ def test_another_python_makes_the_environment_anew(sandbox, monkeypatch):
     assert calls == [True, True]
 
 
-def test_two_at_once_install_once(sandbox):
+def test_two_at_once_install_once(sandbox, capsys):
     _, calls = sandbox
-    threads = [threading.Thread(target=course.environment) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert calls == [True]
+    with ThreadPoolExecutor(4) as pool:
+        pythons = {future.result() for future in [pool.submit(course.environment) for _ in range(4)]}
+    assert calls == [True] and len(pythons) == 1
+    assert "Another set-up is running" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["thesis.txt", "pyvenv.cfg"])
+def test_a_lock_that_its_process_left_behind_holds_nobody_up(tmp_path):
+    code = f"import course, os, pathlib; course.locked(pathlib.Path({str(tmp_path / 'lock')!r})); os._exit(1)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT)
+    assert (tmp_path / "lock").exists()
+    course.locked(tmp_path / "lock").close()
+
+
+def test_a_folder_that_cannot_be_made_says_what_to_do(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LATENTLAB_ENV", str(tmp_path / "file" / "env"))
+    with pytest.raises(SystemExit, match="LATENTLAB_ENV"):
+        course.environment()
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "pyvenv.cfg", course.STAMP])
 def test_a_folder_that_is_somebody_elses_is_left_alone(tmp_path, monkeypatch, name):
     (tmp_path / name).write_text("irreplaceable")
     monkeypatch.setenv("LATENTLAB_ENV", str(tmp_path))
@@ -99,11 +113,11 @@ def test_starting_anew_clears_what_the_interrupted_set_up_left(tmp_path, monkeyp
     monkeypatch.setattr(course, "reachable", lambda url: False)
     (tmp_path / "lib").mkdir()
     (tmp_path / "lib" / "half a package").touch()
-    (tmp_path / "installed").write_text("not finished")
+    (tmp_path / course.STAMP).write_text("not finished")
     course.install(tmp_path, Path(sys.executable), fresh=False)
     assert (tmp_path / "lib" / "half a package").exists()
     course.install(tmp_path, Path(sys.executable), fresh=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["installed"]
+    assert [path.name for path in tmp_path.iterdir()] == [course.STAMP]
 
 
 def test_a_read_only_checkout_uses_the_environment_that_is_in_it(sandbox, monkeypatch, tmp_path):
@@ -152,7 +166,7 @@ def test_pytorchs_cpu_build_where_it_helps(monkeypatch, tmp_path, platform, gpu,
     course.install(tmp_path, Path(sys.executable), fresh=True)
     assert any("--index-url " + course.CPU_INDEX in line for line in commands) == expected
     assert "[lab,test]" in commands[-2] and "--index-url" not in commands[-2]
-    assert "import torch, torchvision" in commands[-1], "they must come from one index"
+    assert "import torch, torchvision, latentlab_helpers" in commands[-1], "from one index, or it fails"
 
 
 def test_a_cpu_build_that_fails_half_way_falls_back(monkeypatch, tmp_path):
@@ -212,6 +226,56 @@ def test_a_read_only_checkout_keeps_its_state_elsewhere(checkout, monkeypatch, t
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "data"))
     state = course.state()
     assert state.is_dir() and state.parent == tmp_path / "data"
+
+
+@pytest.mark.parametrize("code", [0, 1, 5])
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        (["test", "-k", "x"], ["-m", "pytest", "-k", "x"]),
+        (["build", "01.ipynb"], ["-m", "tools.build", "01.ipynb"]),
+        (["weights"], ["-m", "tools.weights"]),
+        (["home", "URL"], ["-m", "tools.home", "URL"]),
+    ],
+)
+def test_it_hands_over_to_the_tool_and_passes_its_answer_on(monkeypatch, arguments, expected, code):
+    seen = run_main(monkeypatch, arguments, code)
+    assert seen["line"] == ["PYTHON", *expected] and seen["cwd"] == str(ROOT)
+    assert seen["exit"] == code and seen["env"]["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert not {"PYTHONPATH", "PIP_USER"} & seen["env"].keys()
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_lab_opens_the_readers_copy_of_notebook_01(monkeypatch, checkout, root):
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000, raising=False)
+    seen = run_main(monkeypatch, ["lab", "--no-browser"], 0)
+    folder = checkout / "my_notebooks"
+    assert seen["line"][:4] == ["PYTHON", "-m", "jupyter", "lab"] and seen["line"][-1] == "--no-browser"
+    assert "--LabApp.default_url=/lab/tree/01_autoencoder.ipynb" in seen["line"]
+    assert f"--ServerApp.root_dir={folder}" in seen["line"]
+    assert ("--allow-root" in seen["line"]) == root
+    assert (folder / "01_autoencoder.ipynb").exists()
+
+
+def run_main(monkeypatch, arguments, code):
+    """What `course.py` would run, and what it answers when that ends with `code`."""
+    seen = {}
+
+    def run(line, cwd):
+        seen.update(line=line, cwd=cwd, env=dict(os.environ))
+        return subprocess.CompletedProcess(line, code)
+
+    for name in ("PYTHONPATH", "PIP_USER"):
+        monkeypatch.setenv(name, "something")
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setattr(course, "environment", lambda: "PYTHON")
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(sys, "argv", ["course.py", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        course.main()
+    seen["exit"] = stopped.value.code
+    os.environ.pop("OMP_WAIT_POLICY", None)
+    return seen
 
 
 @pytest.mark.parametrize("arguments, code", [([], 2), (["nonsense"], 2), (["--help"], 0)])

@@ -1,3 +1,4 @@
+import errno
 import functools
 import http.server
 import os
@@ -127,7 +128,38 @@ def test_a_home_that_cannot_be_written_falls_back_to_a_temporary_folder(monkeypa
     monkeypatch.delenv("LATENTLAB_CACHE", raising=False)
     monkeypatch.setattr("platformdirs.user_cache_path", lambda *args, **kwargs: tmp_path / "file" / "cache")
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    assert datasets._cache().parent == tmp_path
+    assert datasets._writable_cache().parent == tmp_path
+
+
+def test_a_user_without_a_home_has_a_cache_all_the_same(monkeypatch, tmp_path):
+    def homeless(*args, **kwargs):
+        raise RuntimeError("Could not determine home directory")
+
+    monkeypatch.delenv("LATENTLAB_CACHE", raising=False)
+    monkeypatch.setattr("platformdirs.user_cache_path", homeless)
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    assert datasets._writable_cache().parent == tmp_path
+
+
+def test_a_complete_cache_need_not_be_writable(published, monkeypatch):
+    """A class shares one folder that only the teacher may write to."""
+    datasets.load()
+
+    def refuse(name, cache):
+        raise AssertionError("there is nothing to fill")
+
+    monkeypatch.setattr(datasets, "_fill", refuse)
+    monkeypatch.setattr(datasets, "_writable_cache", refuse)
+    assert len(datasets.load().images) == 60000
+
+
+def test_a_full_disk_says_so(published, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(datasets.DataError, match="Free some space.*LATENTLAB_CACHE"):
+        datasets.load()
 
 
 def test_several_processes_may_fill_the_cache_at_once(tmp_path):
@@ -152,9 +184,9 @@ def test_the_validation_split_is_a_partition_chosen_by_seed(test):
     assert held_out.labels[7] == test.labels[index]
 
 
-@pytest.mark.parametrize("size", [0, -1, 10000])
+@pytest.mark.parametrize("size", [0, -1, 10000, 0.1])
 def test_a_split_that_leaves_nothing_is_refused(test, size):
-    with pytest.raises(ValueError, match="validation must lie between 1 and 9999"):
+    with pytest.raises(ValueError, match="validation must be a number of images between 1 and 9999"):
         datasets.split(test, validation=size)
 
 
@@ -164,11 +196,22 @@ def test_to_float():
     )
     floats = torch.rand(3)
     assert datasets.to_float(floats) is floats
+    assert datasets.to_float(floats.double()).dtype == torch.float32
+    with pytest.raises(TypeError, match="its .images"):
+        datasets.to_float(datasets.ImageSet(floats, floats))
+
+
+def test_images_and_labels_go_to_the_device():
+    assert {part.device.type for part in datasets.load("mnist", "test", device="meta")} == {"meta"}
 
 
 def test_the_device_can_be_overridden(monkeypatch):
     monkeypatch.setenv("LATENTLAB_DEVICE", "meta")
     assert datasets.default_device() == torch.device("meta")
+    for name in ("gpu", "cuda:77"):
+        monkeypatch.setenv("LATENTLAB_DEVICE", name)
+        with pytest.raises(ValueError, match="LATENTLAB_DEVICE is"):
+            datasets.default_device()
     monkeypatch.delenv("LATENTLAB_DEVICE")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert datasets.default_device().type == "cuda"

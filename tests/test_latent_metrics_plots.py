@@ -17,6 +17,8 @@ def test_lerp_is_a_straight_line_with_even_steps():
     torch.testing.assert_close(line.diff(dim=0), ((end - start) / 4).expand(4, 3))
     with pytest.raises(ValueError, match="2 steps or more"):
         latent.lerp(start, end, 1)
+    bytes_too = latent.lerp(torch.tensor([0], dtype=torch.uint8), torch.tensor([10], dtype=torch.uint8), 3)
+    assert bytes_too.flatten().tolist() == [0, 5, 10]
 
 
 def test_grid_is_laid_out_as_it_is_drawn():
@@ -30,12 +32,18 @@ def test_prior_grid_cuts_the_prior_into_equal_shares():
     middles = torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9])
     torch.testing.assert_close(shares[:5, 0], middles)
     torch.testing.assert_close(shares[::5, 1], middles.flip(0))
+    for n in (0, 2.5):
+        with pytest.raises(ValueError, match="whole number of rows"):
+            latent.prior_grid(n)
 
 
 def test_active_units(generator):
     mu = torch.randn(5000, 3, generator=generator) * torch.tensor([1.0, 0.09, 0.12]) + 7
     assert latent.active_units(mu).tolist() == [True, False, True]
     assert latent.active_units(mu, threshold=0.02).tolist() == [True, False, False]
+    assert torch.equal(latent.active_units(mu), latent.active_units(mu, threshold=0.01))
+    barely = torch.tensor([[0.0], [0.145]])  # a variance of 0.0105
+    assert latent.active_units(barely).item()
 
 
 @pytest.mark.parametrize("kind", [Autoencoder, VariationalAutoencoder])
@@ -58,6 +66,8 @@ def test_report_prints_and_asserts(capsys):
     for value in (0.0356, 0.032, float("nan")):
         with pytest.raises(AssertionError, match="test MSE.*out of range"):
             metrics.report("test MSE", value, 0.0338, rel=0.05)
+    with pytest.raises(AssertionError):  # relative to what is expected, not to what came out
+        metrics.report("test MSE", 1.51, 1.0, rel=0.5)
     metrics.report("below zero", -4.1, -4, rel=0.05)
     with pytest.raises(AssertionError):
         metrics.report("wrong sign", 4.0, -4, rel=0.05)
@@ -74,6 +84,9 @@ def test_neighbour_agreement_on_cases_whose_answer_is_known(train, test):
     kinds = torch.tensor([0, 0, 1, 2, 2, 2])
     ask = torch.tensor([0.0, 0.95]).view(2, 1, 1, 1)
     assert metrics.neighbour_agreement(ask, two_blobs, kinds, k=3) == 0.5
+    for k, labels in ((0, kinds), (3, kinds[:5])):
+        with pytest.raises(ValueError, match="needs a label"):
+            metrics.neighbour_agreement(ask, two_blobs, labels, k=k)
 
 
 def test_colours_survive_the_png():
@@ -94,6 +107,7 @@ def test_to_png_shows_each_pixel_as_a_square():
     pixels = np.asarray(decoded(plots.to_png(image, scale=3)))
     assert pixels.shape == (6, 6) and pixels.dtype == np.uint8
     assert pixels[::3, ::3].tolist() == [[0, 128], [255, 51]]
+    assert np.asarray(decoded(plots.to_png(torch.tensor([[[-1.0, 2.0]]]), scale=1))).tolist() == [[0, 255]]
     assert (pixels == np.kron(pixels[::3, ::3], np.ones((3, 3)))).all()
 
 
@@ -117,10 +131,37 @@ def test_every_figure_carries_its_alternative_text_into_the_notebook(name):
     assert decoded(base64.b64decode(data["image/png"])).format == "PNG"
 
 
-@pytest.mark.parametrize("name", ["image_plane", "loss_curves", "error_against_size", "latent_map"])
-def test_every_chart_labels_its_axes(name):
+@pytest.mark.parametrize(
+    "name, labels",
+    [
+        ("image_plane", ("x", "y")),
+        ("loss_curves", ("epoch", "nats")),
+        ("error_against_size", ("latent dimensions", "test MSE per pixel")),
+        ("latent_map", ("$z_1$", "$z_2$")),
+    ],
+)
+def test_every_chart_labels_its_axes(name, labels):
     ax = every_figure()[name].axes[0]
-    assert ax.get_xlabel() and ax.get_ylabel()
+    assert (ax.get_xlabel(), ax.get_ylabel()) == labels
+
+
+def test_what_a_figure_cannot_show_is_refused():
+    with pytest.raises(ValueError, match="5 lines apart"):
+        plots.loss_curves({str(i): [1, 2] for i in range(6)}, "nats", "alt")
+    with pytest.raises(ValueError, match="divide 0 … 255"):
+        plots.image_rows({"a": torch.full((1, 1, 28, 28), 255.0)}, "alt")
+    with pytest.raises(ValueError, match=r"codes \(n, 2\)"):
+        plots.latent_map(torch.zeros(5, 16), torch.zeros(5), "alt")
+    with pytest.raises(ValueError, match="share of the prior"):
+        plots.latent_map(torch.zeros(5, 2), torch.zeros(5), "alt", prior=[50])
+
+
+def test_digits_are_told_apart_by_colour_and_by_marker():
+    assert len(set(plots.DIGITS)) == len(set(plots.MARKERS)) == 10
+    ax = every_figure()["latent_map"].axes[0]
+    assert ax.get_legend().get_title().get_text() == "digit"
+    shapes = {dots.get_paths()[0].vertices.tobytes() for dots in ax.collections[:10]}
+    assert len(shapes) == 10 and all(dots.get_alpha() > 0.3 for dots in ax.collections)
 
 
 def test_curves_show_the_values_they_were_given():
@@ -147,6 +188,7 @@ def test_a_plane_starts_at_the_top_left():
     shown = plots.image_plane(images, (0, 1, 0, 1), ("x", "y"), "alt").axes[0].images[0].get_array()
     corners = [[shown[0, 0], shown[0, -1]], [shown[-1, 0], shown[-1, -1]]]
     np.testing.assert_allclose(corners, [[0, 1 / 3], [2 / 3, 1]])
+    assert plots.image_plane(images, (0, 1, 0, 1), ("x", "y"), "alt").axes[0].images[0].origin == "upper"
     middles = plots.image_plane(images, (1, 2, 10, 12), ("x", "y"), "alt").axes[0].images[0].get_extent()
     assert list(middles) == [0.5, 2.5, 9, 13], "the codes belong to the middles of the tiles"
     with pytest.raises(ValueError, match="n² images, 4 or more, not 8"):
@@ -163,13 +205,22 @@ def test_a_map_draws_every_point_under_its_digit():
         expected = codes[labels == digit].numpy()
         np.testing.assert_allclose(np.sort(drawn, axis=0), np.sort(expected, axis=0), rtol=1e-6)
     assert [round(circle.radius, 3) for circle in ax.patches] == [1.177, 3.035]
+    assert {circle.center for circle in ax.patches} == {(0, 0)}
+    assert all(circle.get_linewidth() > 1 and circle.get_edgecolor()[3] == 1 for circle in ax.patches)
+    assert {"50%", "99%"} <= {text.get_text() for text in ax.texts}
 
 
 def test_sliders_decode_where_they_stand():
     model = Autoencoder(3)
     codes = torch.randn(200, 3)
     box = explore.latent_sliders(model, codes)
-    torch.testing.assert_close(torch.tensor([s.value for s in box.sliders]), codes.quantile(0.5, dim=0))
+    for q, values in ((0.5, "value"), (0.01, "min"), (0.99, "max")):
+        ranges = torch.tensor([getattr(s, values) for s in box.sliders])
+        torch.testing.assert_close(ranges, codes.quantile(q, dim=0))
+    assert [s.description for s in box.sliders] == ["z1", "z2", "z3"]
+    assert all(s.step == pytest.approx((s.max - s.min) / 100) for s in box.sliders)
+    start = model.decode(torch.tensor([[s.value for s in box.sliders]]))[0]
+    assert box.picture.value == plots.to_png(start)
     seen = {bytes(box.picture.value)}
     for slider in box.sliders:
         slider.value = slider.max

@@ -34,6 +34,16 @@ def test_a_gaussian_needs_a_positive_sigma(generator, sigma):
         losses.gaussian(*random_case(generator), sigma)
 
 
+def test_a_gaussians_sigma_is_one_unless_it_is_named(generator):
+    case = random_case(generator)
+    assert losses.gaussian(*case) == losses.gaussian(*case, 1.0) != losses.gaussian(*case, 0.5)
+
+
+def test_mu_and_logvar_must_belong_together():
+    with pytest.raises(ValueError, match="one shape"):
+        losses.kl_divergence(torch.zeros(3, 2), torch.zeros(3, 1))
+
+
 def test_mse_is_per_pixel():
     logits, x = torch.zeros(2, 1, 28, 28), torch.zeros(2, 1, 28, 28)
     x[0] = 1.0
@@ -163,8 +173,9 @@ def test_chunks_do_not_change_the_bound():
 
 def test_the_bound_needs_a_sample():
     model = LinearGaussian(torch.Generator())
-    with pytest.raises(ValueError, match="k must be 1 or more"):
-        losses.importance_weighted_bound(model.log_likelihood, model.mu, model.logvar, 0)
+    for k, chunk in ((0, 10), (10, -1)):
+        with pytest.raises(ValueError, match="k must be 1 or more"):
+            losses.importance_weighted_bound(model.log_likelihood, model.mu, model.logvar, k, chunk=chunk)
 
 
 def test_log_likelihood_of_a_model(few):

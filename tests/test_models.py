@@ -49,6 +49,18 @@ def test_the_default_vae_is_pytorchs_example():
     assert shapes == [(400, 784), (40, 400), (400, 20), (784, 400)]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_layer_but_the_last_is_followed_by_a_relu(kind):
+    """The convolutional model's layers, as PyTorch names them."""
+    model = kind(2, architecture="conv")
+    names = [type(layer).__name__ for layer in [*model.encoder, *model.decoder]]
+    assert names == [
+        *["Conv2d", "ReLU", "Conv2d", "ReLU", "Flatten", "Linear"],
+        *["Linear", "Unflatten", "ReLU", "ConvTranspose2d", "ReLU", "ConvTranspose2d"],
+    ]
+    assert model.encoder[0].out_channels == 16 and model.encoder[2].out_channels == 32
+
+
 def test_depth_follows_widths():
     deep = Autoencoder(5, widths=(300, 100))
     shapes = [tuple(w.shape) for w in deep.state_dict().values() if w.ndim == 2]
@@ -100,6 +112,7 @@ def test_a_latent_size_that_cannot_work(kind, size):
     [
         ({"architecture": "transformer"}, "'mlp' or 'conv'"),
         ({"widths": (0,)}, "must be positive"),
+        ({"widths": 400}, r"such as \(400,\)"),
         ({"image_shape": (28, 28)}, "channels, height, width"),
         ({"architecture": "conv", "image_shape": (1, 30, 30)}, "divisible by 4"),
         ({"architecture": "conv", "widths": ()}, "at least one"),
@@ -120,6 +133,8 @@ def test_settings_that_cannot_work(settings, message):
         (torch.rand(5, 3, 28, 28), "shape"),
         (torch.rand(5, 1, 32, 32), "shape"),
         (torch.zeros(5, 1, 28, 28, dtype=torch.uint8), "to_float"),
+        (torch.zeros(5, 1, 28, 28, dtype=torch.float64), "to_float"),
+        (torch.zeros(5, 1, 28, 28).numpy(), "must be a tensor"),
         (torch.full((5, 1, 28, 28), 255.0), "from 255 to 255.*divide"),
         (torch.full((5, 1, 28, 28), -1.0), "from -1 to -1"),
         (torch.full((5, 1, 28, 28), torch.nan), "nan"),
@@ -133,5 +148,7 @@ def test_images_that_do_not_fit(kind, mode, images, message):
 
 @pytest.mark.parametrize("z", [torch.zeros(3), torch.zeros(4, 3), torch.zeros(2, 2, 2)])
 def test_codes_that_do_not_fit(z):
+    with pytest.raises(ValueError, match="take mu"):
+        VariationalAutoencoder(2).decode((z, z))
     with pytest.raises(ValueError, match=r"codes of shape \(batch, 2\)"):
         Autoencoder(2).decode(z)

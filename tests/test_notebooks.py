@@ -11,7 +11,7 @@ import torch
 
 import latentlab_helpers
 from latentlab_helpers import losses, metrics, models, training
-from tools.outputs import WIDGET, picture_difference, pictures
+from tools.outputs import WIDGET, largest_difference, picture_difference, pictures, same_artist
 
 PATHS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
 EXCEPTIONS = {"live-figure", "nbval-ignore-output", "nbval-skip", "raises-exception"}
@@ -94,7 +94,8 @@ def test_every_figure_has_a_caption_and_a_text_alternative(notebook):
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
                 number += 1
-                assert len(output.metadata["image/png"]["alt"]) > 40, cell.id
+                alt = output.metadata["image/png"]["alt"]
+                assert len(alt) > 40 and alt == output.data["text/plain"], cell.id
                 caption = re.match(r"\*Figure (\d+)\. .{40,}?\*", after.source, re.S)
                 assert caption and int(caption[1]) == number, f"{cell.id} has no caption, or a wrong number"
     assert number >= 4
@@ -109,6 +110,17 @@ def test_it_opens_and_closes_as_all_do(notebook):
         assert f"**{words}**" in first
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     assert "## In this notebook we have" in text and "**Try it.**" in text
+
+
+def test_saved_reports_lie_in_their_own_range(notebook):
+    """nbval blanks the measured number, so that machines may differ: here the saved one is looked at."""
+    form = re.compile(r"= (\S+) \(expected (\S+) ± (\S+) %\)")
+    text = "\n".join(o.text for c in code_cells(notebook) for o in c.outputs if "text" in o)
+    found = form.findall(text)
+    assert len(found) == text.count("(expected") >= 2
+    for value, expected, percent in found:
+        value, expected = float(value), float(expected)
+        assert abs(value - expected) <= 1.001 * abs(expected) * float(percent) / 100
 
 
 def test_prose_states_no_number_that_the_notebook_does_not_compute(notebook):
@@ -298,6 +310,9 @@ def test_pictures_that_differ_are_told_from_those_that_do_not():
     assert picture_difference(picture(falling), picture(falling)) == 0
     assert picture_difference(picture(falling), picture([1.001 * v for v in falling])) < 0.1
     assert picture_difference(picture(falling), picture(falling[::-1])) > 0.2
+    assert same_artist(picture(falling), picture(falling))
+    assert largest_difference(picture(falling), picture(falling)) == 0
+    assert largest_difference(picture(falling), picture([10.5, *falling[1:]])) > 0.25
 
 
 def test_the_readmes_picture_is_drawn_by_the_build():

@@ -1,4 +1,5 @@
 import math
+import time
 
 import pytest
 import torch
@@ -60,6 +61,69 @@ def test_the_same_seed_gives_the_same_numbers_and_another_gives_others(few):
     (a, first), (b, second), (c, third) = (trained(few, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(weights_of(a), weights_of(b)) and first.train == second.train
     assert not torch.equal(weights_of(a), weights_of(c)) and first.train != third.train
+
+
+def test_the_seed_reaches_the_noise_and_not_only_the_order(few):
+    """One batch an epoch, so that the order is the same for every seed but for rounding."""
+    losses_of = []
+    for seed in (0, 1):
+        torch.manual_seed(0)
+        model = VariationalAutoencoder(3)
+        history = fit(model, few, epochs=1, batch_size=1000, seed=seed, test_images=few, progress=False)
+        losses_of.append((history.train["reconstruction"][0], history.test["loss"][0]))
+        assert history.test["loss"][0] == evaluate(model, few, seed=seed)["loss"]
+    assert losses_of[0][0] != pytest.approx(losses_of[1][0], rel=1e-6)
+
+
+def test_modes_are_set_and_given_back(few):
+    """Dropout tells them apart: training drops, measuring doesn't."""
+    torch.manual_seed(0)
+    model, modes = Autoencoder(3), []
+    model.encoder.append(nn.Dropout(0.5))
+
+    def spy(model, x, generator):
+        modes.append(model.training)
+        return losses.autoencoder_loss(model, x)
+
+    model.eval()
+    fit(model, few, epochs=1, batch_size=1000, loss=spy, test_images=few, progress=False)
+    assert modes == [True, False]
+    for mode in (True, False):
+        model.train(mode)
+        for measure in (metrics.embed, metrics.reconstruct):
+            assert torch.equal(measure(model, few), measure(model, few))
+        assert metrics.reconstruction_mse(model, few) == metrics.reconstruction_mse(model, few)
+        assert evaluate(model, few) == evaluate(model, few)
+        assert model.training is mode
+
+
+def test_seconds_are_those_of_the_epochs(few):
+    start = time.perf_counter()
+    history = fit(Autoencoder(2), few, epochs=3, progress=False)
+    assert 0 < sum(history.seconds) < time.perf_counter() - start
+
+
+def test_the_progress_bar_shows_the_loss_and_can_be_switched_off(few, capsys):
+    fit(Autoencoder(2), few, epochs=1, progress=False)
+    assert not capsys.readouterr().err
+    fit(Autoencoder(2), few, epochs=1)
+    assert "loss=" in capsys.readouterr().err
+
+
+def test_weights_that_break_in_the_last_step_are_noticed(few):
+    with pytest.raises(TrainingDiverged, match="weights became infinite in epoch 1"):
+        fit(Autoencoder(2), few, epochs=1, batch_size=1000, lr=1e38, progress=False)
+
+
+@pytest.mark.parametrize("bad", [lambda m, x, g: m(x).mean(), lambda m, x, g: {"nats": m(x).mean()}])
+def test_a_loss_must_return_named_terms(few, bad):
+    with pytest.raises(ValueError, match="named terms"):
+        fit(Autoencoder(2), few, epochs=1, loss=bad, progress=False)
+
+
+def test_a_model_of_ones_own_needs_a_loss(few):
+    with pytest.raises(ValueError, match="say which loss"):
+        fit(nn.Linear(2, 2), few, epochs=1, progress=False)
 
 
 def test_fit_leaves_the_global_random_numbers_alone(few):
@@ -159,6 +223,7 @@ def test_a_learning_rate_that_diverges_says_so(few):
         (torch.full((5, 1, 28, 28), math.nan), "nan"),
         (torch.zeros(5, 1, 28, 28, dtype=torch.int64), "uint8 or floats"),
         (torch.zeros(5, 1, 32, 32), r"\(batch, 1, 28, 28\)"),
+        (datasets.ImageSet(torch.zeros(5, 1, 28, 28), torch.zeros(5)), "its .images"),
     ],
 )
 def test_images_that_do_not_fit(few, images, message):
@@ -170,13 +235,21 @@ def test_images_that_do_not_fit(few, images, message):
 
 
 @pytest.mark.parametrize("setting", ["epochs", "batch_size", "lr"])
-@pytest.mark.parametrize("value", [0, -1, math.nan])
+@pytest.mark.parametrize("value", [0, -1, math.nan, "5", None])
 def test_settings_that_cannot_work(few, setting, value):
     with pytest.raises(ValueError, match=f"{setting} must be"):
         fit(Autoencoder(2), few, **{"epochs": 1, "progress": False, setting: value})
 
 
+@pytest.mark.parametrize("setting", ["epochs", "batch_size"])
+def test_half_an_epoch_is_none(few, setting):
+    with pytest.raises(ValueError, match=f"{setting} must be a whole number"):
+        fit(Autoencoder(2), few, **{"epochs": 1, "progress": False, setting: 2.5})
+
+
 def test_pca_mse_is_scikit_learns(train, test):
+    with pytest.raises(ValueError, match="1 component or more"):
+        metrics.pca_mse(train.images[:500], test.images[:100], [2, 0])
     sizes = [1, 5, 20]
     ours = metrics.pca_mse(train.images[:5000], test.images[:1000], sizes)
     x, y = (datasets.to_float(i).flatten(1).numpy() for i in (train.images[:5000], test.images[:1000]))
