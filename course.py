@@ -65,7 +65,7 @@ def environment():
         if not python.exists() or stamp_of(folder) != wanted:
             # Unless the last set-up was finished, pip can't be trusted to mend what it left.
             fresh = not python.exists() or not (stamp_of(folder) or "").startswith(made + "\n")
-            if stamp_of(folder) is None and any(folder.iterdir()):
+            if chosen and stamp_of(folder) is None and any(folder.iterdir()):
                 sys.exit(f"{folder} holds something else: empty it, or name another folder in LATENTLAB_ENV")
             (folder / STAMP).write_text(MAGIC + "not finished", "utf-8")
             install(folder, python, fresh)
@@ -84,10 +84,10 @@ def stamp_of(folder):
 
 def locked(path):
     """A lock that one set-up holds at a time. SQLite's goes with its process, however that ends."""
-    lock = sqlite3.connect(str(path), timeout=0, isolation_level=None)
     told = False
     while True:
         try:
+            lock = sqlite3.connect(str(path), timeout=0, isolation_level=None)
             lock.execute("BEGIN EXCLUSIVE")
             return lock
         except sqlite3.OperationalError as error:

@@ -94,9 +94,11 @@ def test_a_lock_that_its_process_left_behind_holds_nobody_up(tmp_path):
 
 def test_a_folder_that_cannot_be_made_says_what_to_do(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
-    monkeypatch.setenv("LATENTLAB_ENV", str(tmp_path / "file" / "env"))
-    with pytest.raises(SystemExit, match="LATENTLAB_ENV"):
-        course.environment()
+    (tmp_path / "env.lock").mkdir()  # so that SQLite can't open it
+    for name in ("file/env", "env"):
+        monkeypatch.setenv("LATENTLAB_ENV", str(tmp_path / name))
+        with pytest.raises(SystemExit, match="LATENTLAB_ENV"):
+            course.environment()
 
 
 @pytest.mark.parametrize("name", ["thesis.txt", "pyvenv.cfg", course.STAMP])
