@@ -169,7 +169,16 @@ def main():
         line, cwd = [python, "-m", "pytest"] + rest, ROOT
     else:
         line, cwd = [python, "-m", "tools." + command] + rest, ROOT
-    sys.exit(subprocess.run(line, cwd=str(cwd)).returncode)
+    hand_over(line, cwd)
+
+
+def hand_over(line, cwd):
+    """Become the tool, so that a signal or an exit code has nobody in between."""
+    sys.stdout.flush()
+    if os.name == "posix":
+        os.chdir(cwd)
+        os.execv(line[0], line)
+    sys.exit(subprocess.run(line, cwd=str(cwd)).returncode)  # Windows has no exec that waits
 
 
 if __name__ == "__main__":

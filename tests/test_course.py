@@ -230,7 +230,6 @@ def test_a_read_only_checkout_keeps_its_state_elsewhere(checkout, monkeypatch, t
     assert state.is_dir() and state.parent == tmp_path / "data"
 
 
-@pytest.mark.parametrize("code", [0, 1, 5])
 @pytest.mark.parametrize(
     "arguments, expected",
     [
@@ -240,17 +239,17 @@ def test_a_read_only_checkout_keeps_its_state_elsewhere(checkout, monkeypatch, t
         (["home", "URL"], ["-m", "tools.home", "URL"]),
     ],
 )
-def test_it_hands_over_to_the_tool_and_passes_its_answer_on(monkeypatch, arguments, expected, code):
-    seen = run_main(monkeypatch, arguments, code)
-    assert seen["line"] == ["PYTHON", *expected] and seen["cwd"] == str(ROOT)
-    assert seen["exit"] == code and seen["env"]["OMP_WAIT_POLICY"] == "PASSIVE"
+def test_it_hands_over_to_the_tool(monkeypatch, arguments, expected):
+    seen = run_main(monkeypatch, arguments)
+    assert seen["line"] == ["PYTHON", *expected] and seen["cwd"] == ROOT
+    assert seen["env"]["OMP_WAIT_POLICY"] == "PASSIVE"
     assert not {"PYTHONPATH", "PIP_USER"} & seen["env"].keys()
 
 
 @pytest.mark.parametrize("root", [True, False])
 def test_lab_opens_the_readers_copy_of_notebook_01(monkeypatch, checkout, root):
     monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000, raising=False)
-    seen = run_main(monkeypatch, ["lab", "--no-browser"], 0)
+    seen = run_main(monkeypatch, ["lab", "--no-browser"])
     folder = checkout / "my_notebooks"
     assert seen["line"][:4] == ["PYTHON", "-m", "jupyter", "lab"] and seen["line"][-1] == "--no-browser"
     assert "--LabApp.default_url=/lab/tree/01_autoencoder.ipynb" in seen["line"]
@@ -259,25 +258,32 @@ def test_lab_opens_the_readers_copy_of_notebook_01(monkeypatch, checkout, root):
     assert (folder / "01_autoencoder.ipynb").exists()
 
 
-def run_main(monkeypatch, arguments, code):
-    """What `course.py` would run, and what it answers when that ends with `code`."""
+def run_main(monkeypatch, arguments):
+    """What `course.py` would hand over to, where, and with which settings."""
     seen = {}
-
-    def run(line, cwd):
-        seen.update(line=line, cwd=cwd, env=dict(os.environ))
-        return subprocess.CompletedProcess(line, code)
-
     for name in ("PYTHONPATH", "PIP_USER"):
         monkeypatch.setenv(name, "something")
-    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "put back after the test")
+    monkeypatch.delenv("OMP_WAIT_POLICY")
     monkeypatch.setattr(course, "environment", lambda: "PYTHON")
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(
+        course, "hand_over", lambda line, cwd: seen.update(line=line, cwd=cwd, env=dict(os.environ))
+    )
     monkeypatch.setattr(sys, "argv", ["course.py", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        course.main()
-    seen["exit"] = stopped.value.code
-    os.environ.pop("OMP_WAIT_POLICY", None)
+    course.main()
     return seen
+
+
+@pytest.mark.parametrize("system", ["posix", "nt"])
+@pytest.mark.parametrize("code", [0, 1, 5])
+def test_the_tools_answer_is_the_commands_answer(tmp_path, system, code):
+    """In a process of its own, because it becomes the tool: the exit code, the folder, a red run."""
+    if system == "posix" and os.name != "posix":
+        pytest.skip("no exec here")
+    tool = [sys.executable, "-c", f"import os, sys; print(os.getcwd()); sys.exit({code})"]
+    script = f"import os, course; os.name = {system!r}; course.hand_over({tool!r}, {str(tmp_path)!r})"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == code and Path(done.stdout.strip()) == tmp_path.resolve()
 
 
 @pytest.mark.parametrize("arguments, code", [([], 2), (["nonsense"], 2), (["--help"], 0)])
