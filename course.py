@@ -17,6 +17,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -30,8 +31,6 @@ def state():
     """The folder for what the course makes: in the checkout, or the user's own if that is read-only."""
     if os.access(ROOT, os.W_OK):
         return ROOT
-    import tempfile
-
     name = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
     base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     folder = Path(os.path.expanduser(base)) / ("latentlab-" + name)

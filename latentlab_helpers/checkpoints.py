@@ -13,13 +13,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from . import models
-from .datasets import PACKAGE
+from .datasets import shipped
 
 
 def folder() -> Path:
-    """Where the shipped weights lie: inside the wheel, or in the repository's data/checkpoints."""
-    inside = PACKAGE / "_data" / "checkpoints"
-    return inside if inside.is_dir() else PACKAGE.parent / "data" / "checkpoints"
+    """Where the shipped weights lie."""
+    return shipped("checkpoints")
 
 
 def names() -> list[str]:

@@ -78,6 +78,12 @@ def default_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def shipped(part: str) -> Path:
+    """The folder of a part of the course's data: inside the wheel, or in the repository's data/."""
+    inside = PACKAGE / "_data" / part
+    return inside if inside.is_dir() else PACKAGE.parent / "data" / part
+
+
 def names() -> list[str]:
     """The data sets that `load` knows."""
     return sorted(_SOURCES)
@@ -173,10 +179,8 @@ def _writable_cache() -> Path:
 
 
 def _published(name: str) -> Path:
-    """The folder that holds the published .gz files: inside the wheel, or in the repository."""
-    raw = Path(_SOURCES[name].torchvision_class) / "raw"
-    inside = PACKAGE / "_data" / raw
-    return inside if inside.is_dir() else PACKAGE.parent / "data" / raw
+    """The folder that holds the published .gz files."""
+    return shipped(f"{_SOURCES[name].torchvision_class}/raw")
 
 
 def _fill(name: str, cache: Path) -> None:

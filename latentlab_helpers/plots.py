@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import matplotlib
+import numpy as np
 import torch
 from matplotlib import figure
 from matplotlib.patches import Circle
@@ -18,10 +19,10 @@ from PIL.PngImagePlugin import PngInfo
 from .datasets import to_float
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart (jfly.uni-koeln.de/color)
-BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, YELLOW, BLACK = (
-    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#000000",
+BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000",
 )  # fmt: skip
-# Ten classes need ten looks: the palette's colours, two greys, and a marker of its own for each digit.
+# Ten digits need ten looks: the palette, its yellow darkened, grey and brown; and a marker for each.
 DIGITS = [BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, "#B8A800", BLACK, "#999999", "#7A4B2A"]
 MARKERS = "osD^vP*X<>"
 
@@ -90,17 +91,22 @@ def image_plane(images: torch.Tensor, extent: Sequence[float], axes: Sequence[st
     n = round(len(images) ** 0.5)
     if n < 2 or n * n != len(images):
         raise ValueError(f"a square needs n² images, 4 or more, not {len(images)}")
-    height, width = images.shape[-2:]
-    tiled = _in_range(images).view(n, n, height, width).permute(0, 2, 1, 3).reshape(n * height, n * width)
     fig = Figure(figsize=(5.4, 5.2), layout="constrained")
     ax = fig.subplots()
     left, right, bottom, top = extent
     dx, dy = (right - left) / (n - 1) / 2, (top - bottom) / (n - 1) / 2  # from the middles to the edges
     edges = (left - dx, right + dx, bottom - dy, top + dy)
-    ax.imshow(tiled.numpy(), cmap="gray", vmin=0, vmax=1, extent=edges, aspect="auto")
+    ax.imshow(tiled(_in_range(images), n), cmap="gray", vmin=0, vmax=1, extent=edges, aspect="auto")
     ax.set(xlabel=axes[0], ylabel=axes[1])
     fig.alt = alt
     return fig
+
+
+def tiled(images: torch.Tensor, n: int) -> np.ndarray:
+    """n² images (n², 1, height, width) as one, n · height by n · width, row by row from the top left."""
+    height, width = images.shape[-2:]
+    rows = images.view(n, n, height, width).permute(0, 2, 1, 3)
+    return rows.reshape(n * height, n * width).numpy()
 
 
 def loss_curves(curves: Mapping[str, Sequence[float]], ylabel: str, alt: str) -> Figure:
@@ -139,12 +145,14 @@ def latent_map(codes: torch.Tensor, labels: torch.Tensor, alt: str, prior: Seque
 
     `prior`: circles that hold these shares of N(0, I), whose radius in 2-D is sqrt(-2 log(1 - share)).
     """
-    fig = Figure(figsize=(6.2, 5.0), layout="constrained")
-    ax = fig.subplots()
     if codes.ndim != 2 or codes.shape[1] != 2 or len(labels) != len(codes):
         raise ValueError(
             f"a map needs codes (n, 2) and a label for each, not {tuple(codes.shape)} and {len(labels)}"
         )
+    if not all(0 < share < 1 for share in prior):
+        raise ValueError(f"a circle holds a share of the prior between 0 and 1, not {list(prior)}")
+    fig = Figure(figsize=(6.2, 5.0), layout="constrained")
+    ax = fig.subplots()
     codes = codes.detach()
     # In turns, a part of every class at a time, so that no class lies on top of all the others.
     for turn in range(8):
@@ -152,8 +160,6 @@ def latent_map(codes: torch.Tensor, labels: torch.Tensor, alt: str, prior: Seque
             x, y = codes[turn::8][labels[turn::8] == digit].cpu().numpy().T
             name = None if turn else str(digit)
             ax.scatter(x, y, s=12, color=colour, marker=marker, linewidths=0, alpha=0.7, label=name)
-    if not all(0 < share < 1 for share in prior):
-        raise ValueError(f"a circle holds a share of the prior between 0 and 1, not {list(prior)}")
     for share in prior:
         radius = math.sqrt(-2 * math.log(1 - share))
         ax.add_patch(Circle((0, 0), radius, fill=False, linewidth=1.2, linestyle="--"))

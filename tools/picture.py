@@ -31,8 +31,7 @@ def draw() -> plots.Figure:
     n = 18
     with torch.no_grad():
         images = model.decode(latent.prior_grid(n))
-    tiles = images.view(n, n, 28, 28).permute(0, 2, 1, 3).reshape(28 * n, 28 * n)
-    right.imshow(tiles.numpy(), cmap="gray")
+    right.imshow(plots.tiled(images, n), cmap="gray")
     right.set(xticks=[], yticks=[])
     right.set_title("… and what it draws at each place")
     return fig

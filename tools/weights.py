@@ -38,6 +38,7 @@ def train(name: str) -> None:
     keys = ("epochs", "batch_size", "lr")
     history = training.fit(model, images, test_images=test, seed=SEED, **{key: RECIPE[key] for key in keys})
     model.load_state_dict({key: value.half().float() for key, value in model.state_dict().items()})
+    measured = measure(model, test)
     path = checkpoints.save(
         model,
         checkpoints.folder() / name,
@@ -50,9 +51,9 @@ def train(name: str) -> None:
             "numpy": numpy.__version__,
         },
         test_by_epoch=history.test,
-        test=measure(model, test),
+        test=measured,
     )
-    print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB, {measure(model, test)}", flush=True)
+    print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB, {measured}", flush=True)
 
 
 def measure(model: models.Autoencoder, images: torch.Tensor) -> dict[str, float]:
