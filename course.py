@@ -5,7 +5,10 @@
     python course.py test      runs all tests
     python course.py build     runs every notebook in a clean kernel and saves its outputs
     python course.py weights   trains the shipped models again
+    python course.py bench     measures how fast the course is on this machine
     python course.py home URL  writes the project's address wherever one belongs
+
+(And `likelihood`, which trains for a quarter of an hour and measures log p(x) as the literature does.)
 
 The first call makes an environment beside this file and installs everything into it; what follows
 the command goes on to the tool that does the work. LATENTLAB_ENV names another folder for it.
@@ -146,7 +149,7 @@ def working_copies():
 def main():
     if sys.version_info < (3, 10):
         sys.exit(f"The course needs Python 3.10 or newer; this is {sys.version.split()[0]}.")
-    tools = {"build", "weights", "home"}
+    tools = {"build", "weights", "likelihood", "bench", "home"}
     if len(sys.argv) < 2 or sys.argv[1] not in tools | {"lab", "test"}:
         print(__doc__)
         sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)
@@ -154,8 +157,10 @@ def main():
     # What a reader has set for other projects stays out of this environment.
     for name in ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"):
         os.environ.pop(name, None)
-    # Threads that wait should sleep: spinning ones bring a busy machine to a crawl.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads that wait should soon sleep: spinning ones bring a busy machine to a crawl.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+        os.environ.setdefault("GOMP_SPINCOUNT", "600")
     python = str(environment())
     if command == "lab":
         folder = working_copies()

@@ -6,9 +6,12 @@ Importing it is light: a submodule, and torch with it, loads when it is first us
 import importlib
 import os
 
-# Two OpenMP threads that spin while they wait for each other bring a busy machine to a crawl;
-# sleeping threads don't. OpenMP reads this once, when torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# OpenMP threads that spin while they wait for each other bring a busy machine to a crawl, and threads that
+# sleep at once wake too late for steps of a few milliseconds. GNU's OpenMP can spin for some microseconds
+# first; the others sleep. OpenMP reads this once, when torch is loaded.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    os.environ.setdefault("GOMP_SPINCOUNT", "600")
 
 __all__ = ["checkpoints", "datasets", "explore", "latent", "losses", "metrics", "models", "plots", "training"]
 

@@ -14,6 +14,7 @@ import io
 import os
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,6 +127,28 @@ def split(data: ImageSet, validation: int = 5000, seed: int = 0) -> tuple[ImageS
         ImageSet(data.images[kept], data.labels[kept]),
         ImageSet(data.images[held_out], data.labels[held_out]),
     )
+
+
+def mapped(path: str | os.PathLike) -> torch.Tensor:
+    """The images of a .npy file, uint8 (n, channels, height, width), mapped into memory and not loaded.
+
+    `training.fit` takes them like any others, also if they are larger than the memory: the system reads the
+    pages that a batch needs and drops them again. They can't be written to: that would end the process.
+
+    Raises DataError if the file isn't there or holds something else.
+    """
+    try:
+        images = np.load(path, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise DataError(f"can't read {path} ({error}); numpy.save writes such a file") from error
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise DataError(
+            f"{path} holds {images.dtype} of shape {images.shape}; needed are uint8 images of shape "
+            "(n, channels, height, width)"
+        )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*not writable")
+        return torch.from_numpy(images)
 
 
 def to_float(images: torch.Tensor) -> torch.Tensor:

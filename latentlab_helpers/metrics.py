@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
 
 from .datasets import to_float
 from .losses import bernoulli_log_likelihood, importance_weighted_bound
@@ -18,14 +17,12 @@ def embed(model: Autoencoder, images: torch.Tensor, batch_size: int = 1000) -> t
 
     Works with any model that has `encode`, the reader's own included.
     """
-    with evaluating(model):
-        return torch.cat([_mu(model, x).cpu() for x in _batches(model, images, batch_size)])
+    return _gathered(model, images, batch_size, lambda x: _mu(model, x))
 
 
 def reconstruct(model: Autoencoder, images: torch.Tensor, batch_size: int = 1000) -> torch.Tensor:
     """Images, (n, channels, height, width) in [0, 1], encoded and decoded without noise, on the CPU."""
-    with evaluating(model):
-        return torch.cat([model.decode(_mu(model, x)).cpu() for x in _batches(model, images, batch_size)])
+    return _gathered(model, images, batch_size, lambda x: model.decode(_mu(model, x)))
 
 
 def reconstruction_mse(model: Autoencoder, images: torch.Tensor, batch_size: int = 1000) -> float:
@@ -44,6 +41,8 @@ def pca_mse(images: torch.Tensor, test_images: torch.Tensor, sizes: Sequence[int
     Fitted on `images` once, for the largest size. Taught in notebook 01. Source: Baldi and Hornik,
     Neural Networks 2 (1989), 53.
     """
+    from sklearn.decomposition import PCA  # 60 MB of each kernel's memory, and needed only here
+
     if min(sizes) < 1:
         raise ValueError(f"PCA needs 1 component or more, not {min(sizes)}")
     train, test = (to_float(part).flatten(1).cpu().numpy() for part in (images, test_images))
@@ -106,6 +105,25 @@ def report(name: str, value: float, expected: float, rel: float) -> None:
     line = f"{name} = {value:.4g} (expected {expected:.4g} ± {100 * rel:g} %)"
     assert abs(value - expected) <= rel * abs(expected), f"{line}: out of range"
     print(line)
+
+
+def _gathered(
+    model: torch.nn.Module,
+    images: torch.Tensor,
+    batch_size: int,
+    function: Callable[[torch.Tensor], torch.Tensor],
+) -> torch.Tensor:
+    """What the function makes of all images. One block for all of it: collected pieces would hold a
+    hundred MB of the freed memory between them."""
+    result, done = torch.empty(0), 0
+    with evaluating(model):
+        for x in _batches(model, images, batch_size):
+            part = function(x).cpu()
+            if not done:
+                result = part.new_empty(len(images), *part.shape[1:])
+            result[done : done + len(part)] = part
+            done += len(part)
+    return result
 
 
 def _mu(model: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,8 @@
 """The autoencoder and the variational autoencoder, alike but for the log-variance head.
 
 Taught in notebooks 01 and 02. Both keep the sigmoid out of the decoder network: `decoder` gives
-logits, which the Bernoulli loss wants, and `decode` gives pixels in [0, 1].
+logits, which the Bernoulli loss wants, and `decode` gives pixels in [0, 1]. What goes into a loss is
+float32, also where training computes its matrix products in half precision.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class Autoencoder(nn.Module):
 
     def forward(self, x: torch.Tensor):
         """The logits of the reconstructions, shaped like x."""
-        return self.decoder(self.encode(x))
+        return self.decoder(self.encode(x)).float()
 
     def _checked(self, x: torch.Tensor) -> torch.Tensor:
         if not isinstance(x, torch.Tensor):
@@ -133,7 +134,7 @@ class VariationalAutoencoder(Autoencoder):
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """mu and logvar of q(z|x), each (batch, latent_dim), for images in [0, 1]."""
-        mu, logvar = self.encoder(self._checked(x)).chunk(2, dim=1)
+        mu, logvar = self.encoder(self._checked(x)).float().chunk(2, dim=1)
         return mu, logvar
 
     def reparameterize(
@@ -146,7 +147,7 @@ class VariationalAutoencoder(Autoencoder):
     def forward(self, x: torch.Tensor, generator: torch.Generator | None = None):
         """The logits of reconstructions from one sample of z, and mu and logvar."""
         mu, logvar = self.encode(x)
-        return self.decoder(self.reparameterize(mu, logvar, generator)), mu, logvar
+        return self.decoder(self.reparameterize(mu, logvar, generator)).float(), mu, logvar
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """n new images in [0, 1], decoded from draws of the prior N(0, I)."""
@@ -189,4 +190,7 @@ def _conv(latent_dim: int, outputs: int, widths: Sequence[int], image_shape: Seq
         for i, o in pairwise([*reversed(widths), channels])
         for layer in (nn.ReLU(), nn.ConvTranspose2d(i, o, kernel_size=4, stride=2, padding=1))
     ]
+    # One bias draws all the background: from grey, the first steps would blacken it beyond the reach of a
+    # squared error's gradient. -2 are the log-odds of a dark image (MNIST's mean is 0.13).
+    nn.init.constant_(up[-1].bias, -2.0)
     return encoder, nn.Sequential(nn.Linear(latent_dim, prod(small)), nn.Unflatten(1, small), *up)

@@ -3,12 +3,12 @@ import torch
 from safetensors import safe_open
 
 from latentlab_helpers import checkpoints, models
-from tools import weights
+from tools import likelihood, weights
 
 FIELDS = {"model", "config", "recipe", "seed", "versions", "test_by_epoch", "test"}
 
 
-@pytest.mark.parametrize("name", checkpoints.names())
+@pytest.mark.parametrize("name", weights.MODELS)
 def test_shipped_weights_reach_what_their_file_says(name, test):
     stated = checkpoints.metadata(name)
     assert set(stated) == FIELDS
@@ -18,7 +18,7 @@ def test_shipped_weights_reach_what_their_file_says(name, test):
     assert len(stated["test_by_epoch"]["loss"]) == stated["recipe"]["epochs"]
 
 
-@pytest.mark.parametrize("name", checkpoints.names())
+@pytest.mark.parametrize("name", weights.MODELS)
 def test_shipped_weights_are_small_and_follow_the_recipe(name):
     path = checkpoints.folder() / f"{name}.safetensors"
     assert path.stat().st_size < 3e6
@@ -32,7 +32,48 @@ def test_shipped_weights_are_small_and_follow_the_recipe(name):
 
 
 def test_every_recipe_has_its_file_and_every_file_its_recipe():
-    assert checkpoints.names() == sorted(weights.MODELS)
+    assert checkpoints.names() == sorted([*weights.MODELS, likelihood.NAME])
+
+
+def test_the_likelihood_is_what_its_file_says(test):
+    """The ELBO of all test images again; the bound on log p(x), which takes long, on a few of them."""
+    stated, model = checkpoints.metadata(likelihood.NAME), checkpoints.load(likelihood.NAME)
+    assert stated["recipe"].items() >= likelihood.RECIPE.items() and stated["seed"] == likelihood.SEED
+    assert stated["config"].items() >= {**likelihood.CONFIG, "widths": [32, 64]}.items()
+    recorded = stated["test"]
+    assert recorded["images"] == 10000 and recorded["samples"] >= 1000
+    again = likelihood.measure(model, test.images, samples=1)
+    assert again["elbo"] == pytest.approx(recorded["elbo"], rel=1e-3)
+    assert again["log_likelihood"] == pytest.approx(recorded["elbo"], abs=0.5), "one sample: the ELBO"
+    assert recorded["elbo"] + 3 < recorded["log_likelihood"] < -80 and recorded["standard_error"] < 0.5
+    few = likelihood.measure(model, test.images[:100], samples=300)
+    gained = recorded["log_likelihood"] - recorded["elbo"]
+    assert few["log_likelihood"] - few["elbo"] == pytest.approx(gained, abs=2)
+    by_samples = {int(k): value for k, value in stated["first_thousand_images"].items()}
+    assert by_samples[max(by_samples)] > by_samples[min(by_samples)], "it rises with the samples"
+
+
+def test_the_likelihood_command_trains_from_the_seed(few, monkeypatch, tmp_path, capsys):
+    small = type("Small", (), {"images": few})
+    monkeypatch.setattr(likelihood.datasets, "load", lambda *_: small)
+    monkeypatch.setattr(likelihood, "RECIPE", {"epochs": 1, "batch_size": 100, "lr": 4e-3})
+    monkeypatch.setattr(checkpoints, "folder", lambda: tmp_path)
+    monkeypatch.setattr("sys.argv", ["likelihood", "2"])
+    assert likelihood.main() == 0
+    stated = checkpoints.metadata(likelihood.NAME)
+    assert str(stated["test"]) in capsys.readouterr().out and stated["test"]["samples"] == 2
+    assert set(stated["first_thousand_images"]) == {"2", "10"}
+    assert stated["recipe"]["epochs"] == 1 and stated["seconds"] > 0
+
+
+def test_binarized_images_are_coin_flips(few):
+    x = likelihood.binarized(few.byte(), torch.Generator().manual_seed(0))
+    assert set(x.unique().tolist()) == {0.0, 1.0}
+    same, other = (likelihood.binarized(few.byte(), torch.Generator().manual_seed(s)) for s in (0, 1))
+    assert torch.equal(x, same) and not torch.equal(x, other)
+    grey = (few > 0) & (few < 255)
+    assert x[grey].mean() == pytest.approx((few[grey] / 255).mean().item(), abs=0.01)
+    assert torch.equal(x[~grey], few[~grey] / 255)
 
 
 def test_the_weights_command_trains_from_the_seed(few, monkeypatch, tmp_path, capsys):

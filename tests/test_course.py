@@ -236,13 +236,15 @@ def test_a_read_only_checkout_keeps_its_state_elsewhere(checkout, monkeypatch, t
         (["test", "-k", "x"], ["-m", "pytest", "-k", "x"]),
         (["build", "01.ipynb"], ["-m", "tools.build", "01.ipynb"]),
         (["weights"], ["-m", "tools.weights"]),
+        (["bench", "start"], ["-m", "tools.bench", "start"]),
+        (["likelihood"], ["-m", "tools.likelihood"]),
         (["home", "URL"], ["-m", "tools.home", "URL"]),
     ],
 )
 def test_it_hands_over_to_the_tool(monkeypatch, arguments, expected):
     seen = run_main(monkeypatch, arguments)
     assert seen["line"] == ["PYTHON", *expected] and seen["cwd"] == ROOT
-    assert seen["env"]["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert (seen["env"]["OMP_WAIT_POLICY"], seen["env"]["GOMP_SPINCOUNT"]) == ("PASSIVE", "600")
     assert not {"PYTHONPATH", "PIP_USER"} & seen["env"].keys()
 
 
@@ -263,8 +265,9 @@ def run_main(monkeypatch, arguments):
     seen = {}
     for name in ("PYTHONPATH", "PIP_USER"):
         monkeypatch.setenv(name, "something")
-    monkeypatch.setenv("OMP_WAIT_POLICY", "put back after the test")
-    monkeypatch.delenv("OMP_WAIT_POLICY")
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.setenv(name, "put back after the test")
+        monkeypatch.delenv(name)
     monkeypatch.setattr(course, "environment", lambda: "PYTHON")
     monkeypatch.setattr(
         course, "hand_over", lambda line, cwd: seen.update(line=line, cwd=cwd, env=dict(os.environ))

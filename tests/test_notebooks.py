@@ -157,7 +157,7 @@ def definitions(name):
 
 
 CHECKED = {
-    "01_autoencoder": {"Autoencoder", "fit", "mse", "neighbour_agreement"},
+    "01_autoencoder": {"Autoencoder", "fit", "mse", "neighbour_agreement", "warm_up_and_decay"},
     "02_variational_autoencoder": {"VariationalAutoencoder", "kl_divergence", "negative_elbo"},
 }
 

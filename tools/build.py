@@ -27,13 +27,19 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 
 
-def build(path: Path) -> None:
+def execute(path: Path) -> nbformat.NotebookNode:
+    """The notebook, run top to bottom in a clean kernel."""
     notebook = nbformat.read(path, as_version=4)
     # The kernel of this very environment, whatever kernelspecs the user has; the notebook's own folder.
     client = NotebookClient(
         notebook, timeout=1200, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
     )
     client.execute()
+    return notebook
+
+
+def build(path: Path) -> None:
+    notebook = execute(path)
     clean(notebook)
     nbformat.validate(notebook)
     handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")

@@ -17,7 +17,13 @@ import torchvision
 
 from latentlab_helpers import checkpoints, datasets, metrics, models, training
 
-RECIPE = {"data": "mnist", "optimizer": "Adam", "epochs": 10, "batch_size": 128, "lr": 3e-3}
+RECIPE = {
+    "data": "mnist",
+    "optimizer": "Adam, betas 0.9 and 0.98, 5 % warm-up, then linear decay to 0",
+    "epochs": 5,
+    "batch_size": training.BATCH_SIZE,
+    "lr": training.LR,
+}
 SEED = 0
 MODELS = {
     **{f"ae_mlp_{size}": (models.Autoencoder, {"latent_dim": size}) for size in (2, 4, 8, 16, 32, 64)},
@@ -44,16 +50,21 @@ def train(name: str) -> None:
         checkpoints.folder() / name,
         recipe={**RECIPE, "loss": LOSSES[kind.__name__]},
         seed=SEED,
-        versions={
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-            "numpy": numpy.__version__,
-        },
+        versions=versions(),
         test_by_epoch=history.test,
         test=measured,
     )
     print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB, {measured}", flush=True)
+
+
+def versions() -> dict[str, str]:
+    """What the numbers may depend on."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "numpy": numpy.__version__,
+    }
 
 
 def measure(model: models.Autoencoder, images: torch.Tensor) -> dict[str, float]:
