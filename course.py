@@ -160,7 +160,7 @@ def main():
     # Threads that wait should soon sleep: spinning ones bring a busy machine to a crawl.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-        os.environ.setdefault("GOMP_SPINCOUNT", "600")
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     python = str(environment())
     if command == "lab":
         folder = working_copies()

@@ -11,7 +11,7 @@ import os
 # first; the others sleep. OpenMP reads this once, when torch is loaded.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-    os.environ.setdefault("GOMP_SPINCOUNT", "600")
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 __all__ = ["checkpoints", "datasets", "explore", "latent", "losses", "metrics", "models", "plots", "training"]
 

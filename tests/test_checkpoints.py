@@ -32,25 +32,7 @@ def test_shipped_weights_are_small_and_follow_the_recipe(name):
 
 
 def test_every_recipe_has_its_file_and_every_file_its_recipe():
-    assert checkpoints.names() == sorted([*weights.MODELS, likelihood.NAME])
-
-
-def test_the_likelihood_is_what_its_file_says(test):
-    """The ELBO of all test images again; the bound on log p(x), which takes long, on a few of them."""
-    stated, model = checkpoints.metadata(likelihood.NAME), checkpoints.load(likelihood.NAME)
-    assert stated["recipe"].items() >= likelihood.RECIPE.items() and stated["seed"] == likelihood.SEED
-    assert stated["config"].items() >= {**likelihood.CONFIG, "widths": [32, 64]}.items()
-    recorded = stated["test"]
-    assert recorded["images"] == 10000 and recorded["samples"] >= 1000
-    again = likelihood.measure(model, test.images, samples=1)
-    assert again["elbo"] == pytest.approx(recorded["elbo"], rel=1e-3)
-    assert again["log_likelihood"] == pytest.approx(recorded["elbo"], abs=0.5), "one sample: the ELBO"
-    assert recorded["elbo"] + 3 < recorded["log_likelihood"] < -80 and recorded["standard_error"] < 0.5
-    few = likelihood.measure(model, test.images[:100], samples=300)
-    gained = recorded["log_likelihood"] - recorded["elbo"]
-    assert few["log_likelihood"] - few["elbo"] == pytest.approx(gained, abs=2)
-    by_samples = {int(k): value for k, value in stated["first_thousand_images"].items()}
-    assert by_samples[max(by_samples)] > by_samples[min(by_samples)], "it rises with the samples"
+    assert checkpoints.names() == sorted(weights.MODELS)
 
 
 def test_the_likelihood_command_trains_from_the_seed(few, monkeypatch, tmp_path, capsys):
@@ -62,7 +44,7 @@ def test_the_likelihood_command_trains_from_the_seed(few, monkeypatch, tmp_path,
     assert likelihood.main() == 0
     stated = checkpoints.metadata(likelihood.NAME)
     assert str(stated["test"]) in capsys.readouterr().out and stated["test"]["samples"] == 2
-    assert set(stated["first_thousand_images"]) == {"2", "10"}
+    assert set(stated["first_five_hundred_images"]) == {"2", "10"}
     assert stated["recipe"]["epochs"] == 1 and stated["seconds"] > 0
 
 

@@ -246,7 +246,7 @@ def test_denormals_are_flushed_in_every_thread():
 @pytest.mark.parametrize(
     "given, expected",
     [
-        ({}, ("PASSIVE", "600")),
+        ({}, ("PASSIVE", "1000")),
         ({"GOMP_SPINCOUNT": "5"}, ("PASSIVE", "5")),
         ({"OMP_WAIT_POLICY": "ACTIVE"}, ("ACTIVE", "None")),
     ],
@@ -413,25 +413,18 @@ def test_evaluate_changes_nothing_and_follows_the_seed(few):
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_loss_that_is_no_longer_finite(few, bad):
-    model, calls = Autoencoder(2), []
+    model, calls, before = Autoencoder(2), [], {}
 
     def breaks(model, x, generator):
+        before[len(calls)] = weights_of(model).clone()
         calls.append(1)
         loss = losses.autoencoder_loss(model, x)["loss"]
         return {"loss": loss * bad if len(calls) == 25 else loss}
 
     with pytest.raises(TrainingDiverged, match=r"in epoch 3.*lower learning rate \(it was 0.008\)"):
         fit(model, few, epochs=5, batch_size=100, loss=breaks, progress=False)
-    untouched, calls = Autoencoder(2), []
-    assert weights_of(model).isfinite().all()
-    torch.manual_seed(0)
-    model, untouched = Autoencoder(2), Autoencoder(2)
-    untouched.load_state_dict(model.state_dict())
-    calls.clear()
-    with pytest.raises(TrainingDiverged):
-        fit(model, few, epochs=3, batch_size=100, loss=breaks, progress=False)
-    fit(untouched, few, epochs=2, batch_size=100, progress=False)
-    assert torch.equal(weights_of(model), weights_of(untouched)), "the weights from before the epoch"
+    assert torch.equal(weights_of(model), before[20]), "the weights from before the epoch"
+    assert not torch.equal(before[20], before[21])
 
 
 def test_a_learning_rate_that_diverges_says_so(few):

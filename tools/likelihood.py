@@ -6,7 +6,7 @@ The protocol is Burda, Grosse and Salakhutdinov's (arXiv:1509.00519), who report
 training each image is binarized anew every time it is seen, each pixel white with the probability of its
 grey; the test set is binarized once. They draw 5000 importance samples an image; here it is 1000, unless
 you say otherwise, because what is measured is a lower bound that rises with their number: more samples make
-the result better, and take five times as long. A thousand images are measured with 5000 as well. The model,
+the result better, and take five times as long. Five hundred images are measured with 5000 as well. The model,
 the loss and the loop are the course's own. The weights go to data/checkpoints, with the result in their
 header.
 """
@@ -69,9 +69,9 @@ def main() -> int:
     path = checkpoints.save(model, checkpoints.folder() / NAME, **stated)
     measured = measure(model, test, samples)
     print(f"{measured}", flush=True)
-    some = {str(k): measure(model, test[:1000], k)["log_likelihood"] for k in (samples, 5 * samples)}
-    checkpoints.save(model, path, **stated, test=measured, first_thousand_images=some)
-    print(f"of the first thousand images, with so many samples: {some}")
+    some = {str(k): measure(model, test[:500], k)["log_likelihood"] for k in (samples, 5 * samples)}
+    checkpoints.save(model, path, **stated, test=measured, first_five_hundred_images=some)
+    print(f"of the first five hundred images, with so many samples: {some}")
     return 0
 
 
