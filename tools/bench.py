@@ -104,6 +104,7 @@ def measure_training(n: int = 60000, seeds: int = 5, most: int = 15) -> dict:
             while len(runs) < seeds:
                 runs.append(course.ask(epochs=epochs, seed=len(runs)))
             steps = -(-n // 128)
+            limit_epochs = [steps * sum(part.values()) for part in limits]
             result[architecture] = {
                 "example_epoch": spread(example_epochs),
                 "example_loss": example_loss,
@@ -115,10 +116,10 @@ def measure_training(n: int = 60000, seeds: int = 5, most: int = 15) -> dict:
                 "limit": {
                     name: steps * statistics.median(part[name] for part in limits) for name in limits[0]
                 },
-                "limit_epoch": spread([steps * sum(part.values()) for part in limits]),
+                "limit_epoch": spread(limit_epochs),
                 "limit_epoch_bfloat16": spread([steps * sum(p.values()) for p in halves]) if halves else None,
                 "example_over_course": ratios(example_epochs, same_batch),
-                "course_over_limit": ratios(same_batch, [steps * sum(part.values()) for part in limits]),
+                "course_over_limit": ratios(same_batch, limit_epochs),
                 "example_over_course_to_target": spread(
                     [sum(example_epochs) / sum(run["seconds"]) for run in runs]
                 ),
@@ -316,12 +317,13 @@ def training_rows(results: dict) -> list[tuple[str, ...]]:
     course = [
         f"{value(part['course_to_target'], 1)}, {part['course_epochs_to_target']} epochs" for part in both
     ]
-    pairs = ("an epoch: PyTorch's example / the course, batches of 128", "example_over_course")
-    limits = ("an epoch: the course / the limit", "course_over_limit")
     return [
-        (f"**{pairs[0]}**", *(value(part[pairs[1]]) for part in both)),
+        (
+            "**an epoch: PyTorch's example / the course, batches of 128**",
+            *(value(part["example_over_course"]) for part in both),
+        ),
         (f"**to {TARGET} nats on the test images: the example / the course**", *ratio),
-        (f"**{limits[0]}**", *(value(part[limits[1]]) for part in both)),
+        ("**an epoch: the course / the limit**", *(value(part["course_over_limit"]) for part in both)),
         ("seconds an epoch: the example", *(value(part["example_epoch"]) for part in both)),
         ("seconds an epoch: the course", *(value(part["course_epoch"]) for part in both)),
         ("seconds an epoch: the limit, in float32", *(value(part["limit_epoch"]) for part in both)),

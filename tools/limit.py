@@ -38,19 +38,29 @@ def of_step(model: nn.Module, x: torch.Tensor, dtype: torch.dtype = torch.float3
         }
 
 
-def products(model: nn.Module, x: torch.Tensor, dtype: torch.dtype) -> list[Callable]:
-    """For each layer with weights: the layer, and the gradients of its weights and of its input."""
-    seen: list[tuple[nn.Module, torch.Tensor, torch.Tensor]] = []
-    layers = [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d))]
-    hooks = [layer.register_forward_hook(lambda m, i, o: seen.append((m, i[0], o))) for layer in layers]
+def seen(
+    model: nn.Module, x: torch.Tensor, *kinds: type[nn.Module]
+) -> list[tuple[nn.Module, torch.Tensor, torch.Tensor]]:
+    """Each module of these kinds with what goes in and what comes out of it, when the model sees x."""
+    found: list[tuple[nn.Module, torch.Tensor, torch.Tensor]] = []
+    hooks = [
+        module.register_forward_hook(lambda m, i, o: found.append((m, i[0], o)))
+        for module in model.modules()
+        if isinstance(module, kinds)
+    ]
     try:
         model(x)
     finally:
         for hook in hooks:
             hook.remove()
+    return found
+
+
+def products(model: nn.Module, x: torch.Tensor, dtype: torch.dtype) -> list[Callable]:
+    """For each layer with weights: the layer, and the gradients of its weights and of its input."""
     work: list[Callable] = []
-    for layer, into, out in seen:
-        first = layer is layers[0]  # an image needs no gradient
+    for index, (layer, into, out) in enumerate(seen(model, x, nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+        first = index == 0  # an image needs no gradient
         i, o, w = into.to(dtype).contiguous(), torch.rand_like(out).to(dtype), layer.weight.detach().to(dtype)
         if isinstance(layer, nn.Linear):
             work += [lambda i=i, w=w: i @ w.T, lambda o=o, i=i: o.T @ i]
@@ -85,18 +95,7 @@ def elementwise(model: nn.Module, x: torch.Tensor) -> list[Callable]:
         lambda: torch.log1p(x, out=out),
         lambda: torch.sub(logits, x, out=out),
     ]
-    seen: list[torch.Tensor] = []
-    hooks = [
-        m.register_forward_hook(lambda m, i, o: seen.append(o))
-        for m in model.modules()
-        if isinstance(m, nn.ReLU)
-    ]
-    try:
-        model(x)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    for activation in seen:
+    for _, _, activation in seen(model, x, nn.ReLU):
         result = torch.empty_like(activation)
         work += [lambda a=activation, r=result: torch.clamp(a, min=0, out=r)] * 2
     return work

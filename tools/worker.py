@@ -1,6 +1,6 @@
 """A process that trains on request, for `tools.bench`: one line of JSON in, one line of JSON out.
 
-    python -m tools.worker example|course mlp|conv
+    python -m tools.worker example|course mlp|conv IMAGES
 
 "example" is the loop of PyTorch's VAE example (a DataLoader that transforms one image at a time, Adam
 with its defaults), written anew, with that example's hyperparameters; it knows nothing of the
