@@ -18,7 +18,7 @@ import sys
 import torch
 
 from latentlab_helpers import checkpoints, datasets, losses, metrics, models, training
-from tools.weights import versions
+from tools.weights import round_as_stored, versions
 
 NAME, SEED, SAMPLES = "vae_conv_50_binarized", 0, 1000
 CONFIG = {"latent_dim": 50, "architecture": "conv", "widths": (32, 64)}
@@ -57,7 +57,7 @@ def main() -> int:
     torch.manual_seed(SEED)
     model = models.VariationalAutoencoder(**CONFIG)
     history = training.fit(model, images, loss=loss, seed=SEED, **RECIPE)
-    model.load_state_dict({key: value.half().float() for key, value in model.state_dict().items()})
+    round_as_stored(model)
     print(f"trained in {sum(history.seconds) / 60:.1f} minutes; measuring …", flush=True)
     stated = {
         "recipe": {**RECIPE, "data": "mnist, binarized anew in every batch", "loss": "negative ELBO"},

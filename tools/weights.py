@@ -43,7 +43,7 @@ def train(name: str) -> None:
     model = kind(**config)
     keys = ("epochs", "batch_size", "lr")
     history = training.fit(model, images, test_images=test, seed=SEED, **{key: RECIPE[key] for key in keys})
-    model.load_state_dict({key: value.half().float() for key, value in model.state_dict().items()})
+    round_as_stored(model)
     measured = measure(model, test)
     path = checkpoints.save(
         model,
@@ -55,6 +55,11 @@ def train(name: str) -> None:
         test=measured,
     )
     print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB, {measured}", flush=True)
+
+
+def round_as_stored(model: torch.nn.Module) -> None:
+    """Give the weights the precision of their file, so that what is measured is what is stored."""
+    model.load_state_dict({key: value.half().float() for key, value in model.state_dict().items()})
 
 
 def versions() -> dict[str, str]:
