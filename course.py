@@ -157,10 +157,10 @@ def main():
     # What a reader has set for other projects stays out of this environment.
     for name in ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"):
         os.environ.pop(name, None)
-    # Threads that wait should soon sleep: spinning ones bring a busy machine to a crawl.
+    # How threads wait for each other; latentlab_helpers says why.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        os.environ.setdefault("GOMP_SPINCOUNT", "6000")
     python = str(environment())
     if command == "lab":
         folder = working_copies()

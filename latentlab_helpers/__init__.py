@@ -6,14 +6,17 @@ Importing it is light: a submodule, and torch with it, loads when it is first us
 import importlib
 import os
 
-# OpenMP threads that spin while they wait for each other bring a busy machine to a crawl, and threads that
-# sleep at once wake too late for steps of a few milliseconds. GNU's OpenMP can spin for some microseconds
-# first; the others sleep. OpenMP reads this once, when torch is loaded.
+# OpenMP threads that spin for as long as they like bring a busy machine to a crawl, and threads that sleep at
+# once wake too late for steps of a few milliseconds. GNU's OpenMP can spin for some microseconds first (and
+# `threads` looks whether that pays); the others sleep. OpenMP reads this once, when torch is loaded.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "6000")
 
-__all__ = ["checkpoints", "datasets", "explore", "latent", "losses", "metrics", "models", "plots", "training"]
+__all__ = [
+    "checkpoints", "datasets", "explore", "latent", "losses", "metrics", "models", "plots",
+    "threads", "training",
+]  # fmt: skip
 
 
 def __getattr__(name: str):

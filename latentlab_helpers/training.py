@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from . import threads  # noqa: F401  (looks after every step)
 from .datasets import to_float
 from .losses import Terms, autoencoder_loss, negative_elbo
 from .models import Autoencoder, VariationalAutoencoder, evaluating

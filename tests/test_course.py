@@ -244,7 +244,7 @@ def test_a_read_only_checkout_keeps_its_state_elsewhere(checkout, monkeypatch, t
 def test_it_hands_over_to_the_tool(monkeypatch, arguments, expected):
     seen = run_main(monkeypatch, arguments)
     assert seen["line"] == ["PYTHON", *expected] and seen["cwd"] == ROOT
-    assert (seen["env"]["OMP_WAIT_POLICY"], seen["env"]["GOMP_SPINCOUNT"]) == ("PASSIVE", "1000")
+    assert (seen["env"]["OMP_WAIT_POLICY"], seen["env"]["GOMP_SPINCOUNT"]) == ("PASSIVE", "6000")
     assert not {"PYTHONPATH", "PIP_USER"} & seen["env"].keys()
 
 

@@ -24,7 +24,7 @@ else:
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "latentlab_helpers").glob("*.py"))
-GROUND = {"datasets", "models", "losses", "latent"}
+GROUND = {"datasets", "models", "losses", "latent", "threads"}
 MIDDLE = {"training", "checkpoints", "metrics"}
 TOP = {"plots", "explore"}
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "PIL", "IPython"}

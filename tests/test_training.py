@@ -246,7 +246,7 @@ def test_denormals_are_flushed_in_every_thread():
 @pytest.mark.parametrize(
     "given, expected",
     [
-        ({}, ("PASSIVE", "1000")),
+        ({}, ("PASSIVE", "6000")),
         ({"GOMP_SPINCOUNT": "5"}, ("PASSIVE", "5")),
         ({"OMP_WAIT_POLICY": "ACTIVE"}, ("ACTIVE", "None")),
     ],
