@@ -80,9 +80,9 @@ def default_device() -> torch.device:
 
 
 def shipped(part: str) -> Path:
-    """The folder of a part of the course's data: inside the wheel, or in the repository's data/."""
+    """A part of the course's data, a folder or a file: inside the wheel, or in the repository's data/."""
     inside = PACKAGE / "_data" / part
-    return inside if inside.is_dir() else PACKAGE.parent / "data" / part
+    return inside if inside.exists() else PACKAGE.parent / "data" / part
 
 
 def names() -> list[str]:

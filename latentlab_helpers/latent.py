@@ -18,6 +18,38 @@ def lerp(start: torch.Tensor, end: torch.Tensor, steps: int) -> torch.Tensor:
     return (1 - t) * start + t * end
 
 
+def slerp(start: torch.Tensor, end: torch.Tensor, steps: int) -> torch.Tensor:
+    """`steps` codes from start to end (latent_dim,) that turn evenly, while the norm goes evenly too.
+
+    Shape (steps, latent_dim). Opposite codes have no shortest arc: it goes round by a fixed way. Where
+    there is no arc (a code of zero, one dimension) it is `lerp`. Taught in notebook 05. Raises
+    ValueError as `lerp`, and for codes of different shapes. Sources: Shoemake, SIGGRAPH 1985; White,
+    arXiv:1609.04468.
+    """
+    if start.ndim != 1 or start.shape != end.shape:
+        raise ValueError(
+            f"both codes must be (latent_dim,), not {tuple(start.shape)} and {tuple(end.shape)}; "
+            "of a batch, take codes[i]"
+        )
+    line = lerp(start, end, steps)
+    # In float64, where almost opposite codes still span a plane; on the CPU, as Apple's GPUs have none.
+    a, b = start.cpu().double(), end.cpu().double()
+    if not (a.any() and b.any()):
+        return line
+    t = torch.linspace(0, 1, steps, dtype=a.dtype)[:, None]
+    norms = (1 - t) * a.norm() + t * b.norm()
+    a, b = a / a.norm(), b / b.norm()
+    across = b - (a @ b) * a  # what b has beside a
+    angle = torch.atan2(across.norm(), a @ b)  # acos would lose half the digits of a small angle
+    if across.norm() < 1e-9:  # one line holds both
+        if a @ b > 0 or len(a) == 1:
+            return line
+        axis = a.abs().argmin()  # any direction across a will do, and this one is never along it
+        across = -a[axis] * a
+        across[axis] += 1
+    return (norms * ((t * angle).cos() * a + (t * angle).sin() * across / across.norm())).to(line)
+
+
 def grid(low: Sequence[float], high: Sequence[float], n: int) -> torch.Tensor:
     """An n × n grid over the rectangle from low (x, y) to high (x, y), row by row from the top left.
 
@@ -44,6 +76,63 @@ def active_units(mu: torch.Tensor, threshold: float = 0.01) -> torch.Tensor:
     Shape (latent_dim,), bool. Taught in notebook 02. Source: Burda et al., arXiv:1509.00519, section 5.
     """
     return mu.var(dim=0) > threshold
+
+
+def by_use(mu: torch.Tensor, logvar: torch.Tensor | None = None) -> torch.Tensor:
+    """The latent dimensions, the most used one first: by KL, or without logvar by the variance of mu.
+
+    mu, logvar: (n, latent_dim) over images; shape (latent_dim,), int64. Taught in notebook 04. Source of
+    the KL: Kingma and Welling, arXiv:1312.6114, appendix B. Raises ValueError for other shapes.
+    """
+    if mu.ndim != 2 or (logvar is not None and logvar.shape != mu.shape):
+        shapes = f"{tuple(mu.shape)}" + (f" and {tuple(logvar.shape)}" if logvar is not None else "")
+        raise ValueError(f"mu, and logvar too, must be (n, latent_dim), not {shapes}")
+    if logvar is None:
+        use = mu.var(dim=0, correction=0)
+    else:
+        use = 0.5 * (mu.square() + logvar.exp() - 1 - logvar).mean(dim=0)
+    return use.argsort(descending=True, stable=True)
+
+
+def traversal(z: torch.Tensor, dimension: int, values: Sequence[float] | torch.Tensor) -> torch.Tensor:
+    """Copies of the code z (latent_dim,), with one coordinate set to each of the values.
+
+    Shape (len(values), latent_dim). Taught in notebook 04. Raises ValueError for a dimension that z
+    doesn't have.
+    """
+    if z.ndim != 1 or not 0 <= dimension < len(z):
+        raise ValueError(
+            f"z must be (latent_dim,) and have the dimension, counted from 0; here it is {tuple(z.shape)}, "
+            f"and dimension is {dimension}"
+        )
+    codes = z.repeat(len(values), 1)
+    codes[:, dimension] = torch.as_tensor(values).to(codes)
+    return codes
+
+
+def attribute_vector(mu: torch.Tensor, attribute: torch.Tensor, share: float = 0.2) -> torch.Tensor:
+    """The direction (latent_dim,) of an attribute: where its most lies, less where its least lies.
+
+    mu (n, latent_dim) and attribute (n,) are of the same images; their `share` with the most and that
+    with the least make the two mean codes. Taught in notebook 05. Source: Larsen et al., arXiv:1512.09300.
+    Raises ValueError for different lengths, an attribute that is constant or NaN, and a share outside
+    (0, 0.5].
+    """
+    n = len(mu)
+    if mu.ndim != 2 or attribute.shape != (n,):
+        raise ValueError(
+            f"mu must be (n, latent_dim) and the attribute (n,), not {tuple(mu.shape)} and "
+            f"{tuple(attribute.shape)}"
+        )
+    if not 0 < share <= 0.5:
+        raise ValueError(f"share must be above 0 and at most 0.5 (half of the images), not {share}")
+    if attribute.isnan().any():
+        raise ValueError("the attribute is NaN for some images; leave them out: keep = ~attribute.isnan()")
+    if n == 0 or attribute.min() == attribute.max():
+        raise ValueError("the attribute is the same for all images, so it has no direction; take another")
+    order = attribute.argsort(stable=True).to(mu.device)
+    count = max(1, min(round(share * n), n // 2))
+    return mu[order[-count:]].mean(dim=0) - mu[order[:count]].mean(dim=0)
 
 
 def _rows(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -76,6 +76,15 @@ def negative_elbo(
     return {"loss": expected + beta * kl, "reconstruction": expected, "kl": kl}
 
 
+def classification_loss(
+    model: nn.Module, x: torch.Tensor, generator: torch.Generator | None, labels: torch.Tensor
+) -> Terms:
+    """{"loss", "accuracy"}: a classifier's cross-entropy in nats, and its share of right answers."""
+    logits = model(x)
+    right = (logits.detach().argmax(1) == labels).float().mean()
+    return {"loss": F.cross_entropy(logits, labels), "accuracy": right}
+
+
 def bernoulli_log_likelihood(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """log p(x|z) in nats, summed over the last three dimensions: one number an image."""
     x = x.expand_as(logits)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from .datasets import to_float
 from .losses import bernoulli_log_likelihood, importance_weighted_bound
@@ -54,6 +55,58 @@ def pca_mse(images: torch.Tensor, test_images: torch.Tensor, sizes: Sequence[int
     return {k: float(missed[k - 1] / test.size) for k in sizes}
 
 
+def ssim(images: torch.Tensor, references: torch.Tensor) -> float:
+    """Mean structural similarity of images and their references, pair by pair: 1 for equal ones.
+
+    Both (n, channels, height, width) in [0, 1], at least 11 × 11 pixels, the size of the window. Taught
+    in notebook 03. Source: Wang et al., IEEE Transactions on Image Processing 13 (2004), 600.
+    """
+    from skimage.metrics import structural_similarity
+
+    pairs = [part.cpu().numpy() for part in _pairs(images, references)]
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1}
+    each = [structural_similarity(x, y, channel_axis=0, **options) for x, y in zip(*pairs, strict=True)]
+    return float(np.mean(each))
+
+
+def sharpness(images: torch.Tensor, references: torch.Tensor) -> float:
+    """How much edge the images have, of their references': 1 is as sharp as they are, less is blurred.
+
+    The energy (sum of squares) of the one's Laplacian over that of the other's; both (n, channels,
+    height, width) in [0, 1], taken as black around. Taught in notebook 03. Raises ValueError for
+    references without any edge. Source: Subbarao et al., Optical Engineering 32 (1993), 2824.
+    """
+    energies = []
+    for part in _pairs(images, references):
+        channels = part.flatten(0, 1)[:, None]
+        laplacian = channels.new_tensor([[0.0, 1.0, 0.0], [1.0, -4.0, 1.0], [0.0, 1.0, 0.0]])
+        energies.append(F.conv2d(channels, laplacian[None, None], padding=1).square().sum().item())
+    if energies[1] == 0:
+        raise ValueError("the references are black, without any edge to compare with; take other ones")
+    return energies[0] / energies[1]
+
+
+def frechet_distance(a: torch.Tensor, b: torch.Tensor) -> float:
+    """The Fréchet distance between Gaussians fitted to two sets of features (n, d) and (m, d): 0 if alike.
+
+    |mu1 - mu2|² + tr(C1 + C2 - 2 (C1 C2)^½), in the features' unit, squared. Few rows make it too large:
+    compare equal numbers. Taught in notebook 03. Raises ValueError for features of different sizes, or
+    fewer than 2 rows. Sources: Dowson and Landau, J. Multivariate Analysis 12 (1982), 450; as a measure
+    of samples, Heusel et al., arXiv:1706.08500.
+    """
+    if a.ndim != 2 or a.shape[1:] != b.shape[1:] or min(len(a), len(b)) < 2:
+        raise ValueError(
+            "two sets of features (n, d) and (m, d) are needed, with 2 rows or more each, not "
+            f"{tuple(a.shape)} and {tuple(b.shape)}; flatten images with images.flatten(1)"
+        )
+    (mu1, c1), (mu2, c2) = (_gaussian(part.detach().cpu().double()) for part in (a, b))
+    values, vectors = torch.linalg.eigh(c1)
+    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    # C1 C2 has the eigenvalues of C1^½ C2 C1^½, which is symmetric, so that they come out real and accurate.
+    shared = torch.linalg.eigvalsh(root @ c2 @ root).clamp(min=0).sqrt().sum()
+    return ((mu1 - mu2).square().sum() + c1.trace() + c2.trace() - 2 * shared).clamp(min=0).item()
+
+
 def neighbour_agreement(images: torch.Tensor, real: torch.Tensor, labels: torch.Tensor, k: int = 5) -> float:
     """The share of images whose k nearest real images, by pixels, all show the same digit.
 
@@ -68,6 +121,157 @@ def neighbour_agreement(images: torch.Tensor, real: torch.Tensor, labels: torch.
         )
     nearest = torch.cdist(images.flatten(1), real.flatten(1)).topk(k, largest=False).indices
     return (labels[nearest] == labels[nearest[:, :1]]).all(dim=1).float().mean().item()
+
+
+def knn_accuracy(
+    codes: torch.Tensor,
+    labels: torch.Tensor,
+    test_codes: torch.Tensor,
+    test_labels: torch.Tensor,
+    k: int = 5,
+) -> float:
+    """The share of test codes whose label is the commonest among the k nearest codes.
+
+    codes (n, latent_dim), or images as they are, for a control; labels (n,). Taught in notebook 04.
+    Source: Cover and Hart, IEEE Transactions on Information Theory 13 (1967), 21.
+    """
+    from sklearn.neighbors import KNeighborsClassifier
+
+    x, y = _labelled(codes, labels)
+    if not 1 <= k <= len(x):
+        raise ValueError(f"k must lie between 1 and {len(x)}, the number of codes, not {k}")
+    return float(KNeighborsClassifier(k).fit(x, y).score(*_labelled(test_codes, test_labels)))
+
+
+def linear_probe(
+    codes: torch.Tensor, labels: torch.Tensor, test_codes: torch.Tensor, test_labels: torch.Tensor
+) -> float:
+    """The share of test codes that a linear classifier (logistic regression), fitted to codes, gets right.
+
+    Shapes as in `knn_accuracy`; each dimension is standardized. Taught in notebook 04. Source: Alain and
+    Bengio, arXiv:1610.01644.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    x, y = _labelled(codes, labels)
+    # In float32 the optimizer's line search can fail before it has converged.
+    probe.fit(x.astype(np.float64), y)
+    return float(probe.score(*_labelled(test_codes, test_labels)))
+
+
+def silhouette(codes: torch.Tensor, labels: torch.Tensor) -> float:
+    """How far apart the labels' clusters lie: 1 for tight ones far apart, 0 if they overlap, to -1.
+
+    codes (n, latent_dim), labels (n,). Its time grows with n². Taught in notebook 04. Source:
+    Rousseeuw, J. Computational and Applied Mathematics 20 (1987), 53.
+    """
+    from sklearn.metrics import silhouette_score
+
+    return float(silhouette_score(*_labelled(codes, labels)))
+
+
+def cluster_agreement(codes: torch.Tensor, labels: torch.Tensor, seed: int = 0) -> float:
+    """How well k-means, which sees no labels, finds them (adjusted Rand index): 1 exactly, 0 by chance.
+
+    codes (n, latent_dim), labels (n,); as many clusters as there are labels, the best of 10 starts.
+    Taught in notebook 04. Source: Hubert and Arabie, J. Classification 2 (1985), 193.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import adjusted_rand_score
+
+    x, y = _labelled(codes, labels)
+    classes = len(np.unique(y))
+    if classes < 2:
+        raise ValueError(f"2 different labels or more are needed to compare clusters with, not {classes}")
+    found = KMeans(classes, n_init=10, random_state=seed).fit_predict(x)
+    return float(adjusted_rand_score(y, found))
+
+
+def trustworthiness(codes: torch.Tensor, map2d: torch.Tensor, k: int = 5) -> float:
+    """Whether neighbours on a map (n, 2) were neighbours among the codes (n, latent_dim): 1 if all were.
+
+    A random map has 0.5. Its memory grows with n²: 5,000 codes take 0.5 GB. Taught in notebook 04.
+    Source: Venna and Kaski, ICANN 2001.
+    """
+    from sklearn import manifold
+
+    if len(codes) != len(map2d) or not 1 <= k < len(codes) / 2:
+        raise ValueError(
+            "every code needs its place on the map, and k must be 1 or more and less than half their number; "
+            f"here k = {k}, {len(codes)} codes, {len(map2d)} places"
+        )
+    return float(manifold.trustworthiness(_rows(codes), _rows(map2d), n_neighbors=k))
+
+
+def neighbourhood_hit(codes: torch.Tensor, labels: torch.Tensor, k: int = 5) -> float:
+    """The mean share of a point's k nearest others that have its own label.
+
+    codes (n, latent_dim), or a map (n, 2); labels (n,). Taught in notebook 04. Source: Paulovich et al.,
+    IEEE Transactions on Visualization and Computer Graphics 14 (2008), 564.
+    """
+    x, y = _labelled(codes, labels)
+    return float((y[_nearest_others(x, k)] == y[:, None]).mean())
+
+
+def neighbour_distance_ratio(codes: torch.Tensor, images: torch.Tensor, seed: int = 0) -> float:
+    """How far apart in pixels the images of neighbouring codes are, of the distance of random pairs.
+
+    codes (n, latent_dim) of the images (n, channels, height, width); distances are lengths (L2). 1 is
+    chance: neighbours are no more alike than any two. Taught in notebook 04.
+    """
+    if len(codes) != len(images):
+        raise ValueError(f"every image needs a code: {len(images)} images, {len(codes)} codes")
+    nearest = torch.from_numpy(_nearest_others(_rows(codes), 1)[:, 0])
+    n, pixels = len(images), to_float(images).flatten(1).cpu()
+    steps = torch.randint(1, n, (n,), generator=torch.Generator().manual_seed(seed))  # never to itself
+    apart = (pixels - pixels[(torch.arange(n) + steps) % n]).norm(dim=1).mean().item()
+    if apart == 0:
+        raise ValueError("the images are all the same, so no two are further apart than others")
+    return (pixels - pixels[nearest]).norm(dim=1).mean().item() / apart
+
+
+def path_length_and_evenness(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """How long a path of images is, and how uneven its steps are: (batch,) each, on the CPU.
+
+    frames: (batch, steps, channels, height, width), or one path without batch. The length in pixels (L2) is
+    divided by the straight distance of the ends: 1 for the pixel blend. Unevenness is the steps'
+    standard deviation over their mean: 0 if all are equal. Taught in notebook 05. Raises ValueError for
+    fewer than 2 steps, or ends that are the same. Source: Arvanitidis et al., arXiv:1710.11379.
+    """
+    if frames.ndim not in (4, 5) or frames.shape[-4] < 2:
+        raise ValueError(
+            "frames must be (batch, steps, channels, height, width), or one path without batch, with 2 steps "
+            f"or more, not {tuple(frames.shape)}"
+        )
+    pixels = to_float(frames[None] if frames.ndim == 4 else frames).flatten(2).cpu()
+    steps = pixels.diff(dim=1).norm(dim=2)
+    straight = (pixels[:, -1] - pixels[:, 0]).norm(dim=1)
+    if not (straight > 0).all():
+        raise ValueError("a path's ends must differ: there is no straight way between equal images")
+    return steps.sum(1) / straight, steps.std(1, correction=0) / steps.mean(1)
+
+
+def nearest_real_distance(images: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
+    """How far each image is, in pixels (L2), from the nearest real one: (n,), on the CPU.
+
+    images, real: (n, channels, height, width). The control for "a meaningful digit", beside what a
+    classifier says. Taught in notebook 05.
+    """
+    if images.shape[1:] != real.shape[1:] or not len(real):
+        raise ValueError(
+            f"images must have the shape of the real ones, not {tuple(images.shape)} and {tuple(real.shape)}"
+        )
+    pixels = to_float(images).flatten(1)
+    real = to_float(real).flatten(1).to(pixels)
+    distances = [pixels.new_empty(0)]
+    for part in pixels.split(200):  # 48 MB of distances to MNIST
+        nearest = torch.cdist(part, real).argmin(dim=1)
+        # cdist gives up to a hundredth for equal images, since it multiplies (x - y)² out.
+        distances.append((part - real[nearest]).norm(dim=1))
+    return torch.cat(distances).cpu()
 
 
 def log_likelihood(
@@ -105,6 +309,50 @@ def report(name: str, value: float, expected: float, rel: float) -> None:
     line = f"{name} = {value:.4g} (expected {expected:.4g} ± {100 * rel:g} %)"
     assert abs(value - expected) <= rel * abs(expected), f"{line}: out of range"
     print(line)
+
+
+def _pairs(images: torch.Tensor, references: torch.Tensor) -> list[torch.Tensor]:
+    """Both as floats on one device, once it is clear that they can be compared."""
+    if images.ndim != 4 or images.shape != references.shape or not len(images):
+        raise ValueError(
+            "images and references must be pairs, (n, channels, height, width) both, not "
+            f"{tuple(images.shape)} and {tuple(references.shape)}"
+        )
+    pairs = [to_float(part.detach().to(images.device)) for part in (images, references)]
+    if not all(part.min() >= 0 and part.max() <= 1 for part in pairs):
+        raise ValueError("images must lie in [0, 1]; divide uint8 values by 255 (datasets.to_float)")
+    return pairs
+
+
+def _gaussian(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The mean (d,) and the covariance (d, d) of features (n, d)."""
+    if not features.isfinite().all():
+        raise ValueError("features must be finite; here are infinities, or values that are no number")
+    mean = features.mean(dim=0)
+    centred = features - mean
+    return mean, centred.T @ centred / (len(features) - 1)
+
+
+def _labelled(codes: torch.Tensor, labels: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Codes (n, d) and labels (n,) as scikit-learn wants them."""
+    if labels.shape != (len(codes),):
+        raise ValueError(f"every code needs a label: {len(codes)} codes, labels of {tuple(labels.shape)}")
+    return _rows(codes), labels.cpu().numpy()
+
+
+def _rows(codes: torch.Tensor) -> np.ndarray:
+    if codes.ndim < 2:
+        raise ValueError(f"codes must be (n, latent_dim), not {tuple(codes.shape)}")
+    return to_float(codes.detach()).flatten(1).cpu().numpy()
+
+
+def _nearest_others(codes: np.ndarray, k: int) -> np.ndarray:
+    """The rows (n, k) of the k points nearest to each, itself left out."""
+    from sklearn.neighbors import NearestNeighbors
+
+    if not 1 <= k < len(codes):
+        raise ValueError(f"k must lie between 1 and {len(codes) - 1}, the number of other points, not {k}")
+    return NearestNeighbors(n_neighbors=k).fit(codes).kneighbors(return_distance=False)
 
 
 def _gathered(

@@ -35,8 +35,9 @@ class Autoencoder(nn.Module):
     """An autoencoder: images (batch, channels, height, width) to codes (batch, latent_dim) and back.
 
     architecture: "mlp" (`widths` are the hidden layers) or "conv" (`widths` are the channels of
-    4×4 convolutions of stride 2; height and width must be divisible by 2 for each). Taught in
-    notebook 01. Source: Hinton and Salakhutdinov, Science 313 (2006), 504.
+    4×4 convolutions of stride 2; height and width must be divisible by 2 for each; `hidden`, if given,
+    is a fully connected layer between them and the codes). Taught in notebook 01. Source: Hinton and
+    Salakhutdinov, Science 313 (2006), 504.
 
     Raises ValueError for a latent size, an architecture, widths or an image shape that can't work.
     """
@@ -49,6 +50,7 @@ class Autoencoder(nn.Module):
         *,
         architecture: str = "mlp",
         widths: Sequence[int] | None = None,
+        hidden: int | None = None,
         image_shape: tuple[int, int, int] = (1, 28, 28),
     ):
         super().__init__()
@@ -66,12 +68,21 @@ class Autoencoder(nn.Module):
                 "widths must be positive, and image_shape (channels, height, width) too, "
                 f"not {widths} and {image_shape}"
             )
+        if hidden is not None and (architecture != "conv" or hidden < 1):
+            raise ValueError(
+                "hidden is the size, 1 or more, of a layer that a convolutional model may have; an MLP's "
+                f"layers are its widths (architecture {architecture!r}, hidden {hidden!r})"
+            )
         self.latent_dim = int(latent_dim)
         self.architecture = architecture
         self.widths = widths
+        self.hidden = hidden
         self.image_shape = image_shape
-        build = _mlp if architecture == "mlp" else _conv
-        self.encoder, self.decoder = build(latent_dim, self.heads * latent_dim, widths, image_shape)
+        outputs = self.heads * latent_dim
+        if architecture == "mlp":
+            self.encoder, self.decoder = _mlp(latent_dim, outputs, widths, image_shape)
+        else:
+            self.encoder, self.decoder = _conv(latent_dim, outputs, widths, hidden, image_shape)
 
     @property
     def config(self) -> dict:
@@ -80,12 +91,13 @@ class Autoencoder(nn.Module):
             "latent_dim": self.latent_dim,
             "architecture": self.architecture,
             "widths": list(self.widths),
+            "hidden": self.hidden,
             "image_shape": list(self.image_shape),
         }
 
     def encode(self, x: torch.Tensor) -> torch.Tensor:
         """The codes (batch, latent_dim) of images in [0, 1]."""
-        return self.encoder(self._checked(x))
+        return self.encoder(_checked(self, x))
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """The images in [0, 1] that the codes z (batch, latent_dim) stand for."""
@@ -101,27 +113,6 @@ class Autoencoder(nn.Module):
         """The logits of the reconstructions, shaped like x."""
         return self.decoder(self.encode(x)).float()
 
-    def _checked(self, x: torch.Tensor) -> torch.Tensor:
-        if not isinstance(x, torch.Tensor):
-            raise ValueError(f"images must be a tensor (of a data set, its .images), not {type(x).__name__}")
-        if tuple(x.shape[1:]) != self.image_shape or x.ndim != 4:
-            raise ValueError(
-                f"this model takes images of shape (batch, {', '.join(map(str, self.image_shape))}), "
-                f"not {tuple(x.shape)}; a single image needs x[None], flat ones x.view(-1, "
-                f"{', '.join(map(str, self.image_shape))})"
-            )
-        if not x.is_floating_point() or x.dtype == torch.float64:
-            raise ValueError(f"images must be float32 in [0, 1], not {x.dtype}: use datasets.to_float")
-        # On a GPU this look would make every training step wait; `fit` has looked at all of them.
-        if len(x) and not (self.training and x.is_cuda):
-            low, high = (value.item() for value in x.detach().aminmax())
-            if not (low >= 0 and high <= 1):
-                raise ValueError(
-                    f"images must lie in [0, 1], but these reach from {low:g} to {high:g}; "
-                    "divide uint8 values by 255 (datasets.to_float)"
-                )
-        return x
-
 
 class VariationalAutoencoder(Autoencoder):
     """A VAE: the encoder gives a Gaussian N(mu, exp(logvar)) for each image, the prior is N(0, I).
@@ -134,7 +125,7 @@ class VariationalAutoencoder(Autoencoder):
 
     def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """mu and logvar of q(z|x), each (batch, latent_dim), for images in [0, 1]."""
-        mu, logvar = self.encoder(self._checked(x)).float().chunk(2, dim=1)
+        mu, logvar = self.encoder(_checked(self, x)).float().chunk(2, dim=1)
         return mu, logvar
 
     def reparameterize(
@@ -156,20 +147,70 @@ class VariationalAutoencoder(Autoencoder):
         return self.decode(z)
 
 
+class Classifier(nn.Module):
+    """A small convolutional classifier of digits, by which decoded images are judged.
+
+    Images (batch, channels, height, width) in [0, 1] to logits (batch, classes). Taught in notebook 03.
+    Source: LeCun et al., Proceedings of the IEEE 86 (1998), 2278, with ReLU, and pooling by maximum.
+    """
+
+    def __init__(self, *, classes: int = 10, image_shape: tuple[int, int, int] = (1, 28, 28)):
+        super().__init__()
+        channels, height, width = self.image_shape = tuple(image_shape)
+        if height % 4 or width % 4:
+            raise ValueError(f"height and width must be divisible by 4, not {height}×{width}")
+        self.classes = classes
+        self.features = nn.Sequential(
+            nn.Conv2d(channels, 16, kernel_size=5, padding=2), nn.MaxPool2d(2), nn.ReLU(),
+            nn.Conv2d(16, 32, kernel_size=5, padding=2), nn.MaxPool2d(2), nn.ReLU(),
+            nn.Flatten(), nn.Dropout(0.25), nn.Linear(32 * height * width // 16, 128), nn.ReLU(),
+        )  # fmt: skip
+        self.last = nn.Sequential(nn.Dropout(0.25), nn.Linear(128, classes))
+
+    @property
+    def config(self) -> dict:
+        """The arguments that make this model again; checkpoints store them."""
+        return {"classes": self.classes, "image_shape": list(self.image_shape)}
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The logits of the classes."""
+        return self.last(self.features(_checked(self, x))).float()
+
+
+def _checked(model: Autoencoder | Classifier, x: torch.Tensor) -> torch.Tensor:
+    """Images that the model can take, or an error that says what to do."""
+    if not isinstance(x, torch.Tensor):
+        raise ValueError(f"images must be a tensor (of a data set, its .images), not {type(x).__name__}")
+    if tuple(x.shape[1:]) != model.image_shape or x.ndim != 4:
+        raise ValueError(
+            f"this model takes images of shape (batch, {', '.join(map(str, model.image_shape))}), "
+            f"not {tuple(x.shape)}; a single image needs x[None], flat ones x.view(-1, "
+            f"{', '.join(map(str, model.image_shape))})"
+        )
+    if not x.is_floating_point() or x.dtype == torch.float64:
+        raise ValueError(f"images must be float32 in [0, 1], not {x.dtype}: use datasets.to_float")
+    # On a GPU this look would make every training step wait; `fit` has looked at all of them.
+    if len(x) and not (model.training and x.is_cuda):
+        low, high = (value.item() for value in x.detach().aminmax())
+        if not (low >= 0 and high <= 1):
+            raise ValueError(
+                f"images must lie in [0, 1], but these reach from {low:g} to {high:g}; "
+                "divide uint8 values by 255 (datasets.to_float)"
+            )
+    return x
+
+
 def _mlp(latent_dim: int, outputs: int, widths: Sequence[int], image_shape: Sequence[int]):
     """An encoder and a decoder of fully connected layers, ReLU between them."""
     pixels = prod(image_shape)
-
-    def stack(sizes: Sequence[int]) -> list[nn.Module]:
-        layers = [layer for i, o in pairwise(sizes) for layer in (nn.Linear(i, o), nn.ReLU())]
-        return layers[:-1]  # no ReLU after the last
-
-    encoder = nn.Sequential(nn.Flatten(), *stack([pixels, *widths, outputs]))
-    decoder = stack([latent_dim, *reversed(widths), pixels])
+    encoder = nn.Sequential(nn.Flatten(), *_stack([pixels, *widths, outputs]))
+    decoder = _stack([latent_dim, *reversed(widths), pixels])
     return encoder, nn.Sequential(*decoder, nn.Unflatten(1, tuple(image_shape)))
 
 
-def _conv(latent_dim: int, outputs: int, widths: Sequence[int], image_shape: Sequence[int]):
+def _conv(
+    latent_dim: int, outputs: int, widths: Sequence[int], hidden: int | None, image_shape: Sequence[int]
+):
     """An encoder of 4×4 convolutions that halve the image, and a decoder that mirrors it."""
     channels, height, width = image_shape
     scale = 2 ** len(widths)
@@ -184,7 +225,8 @@ def _conv(latent_dim: int, outputs: int, widths: Sequence[int], image_shape: Seq
         for i, o in pairwise([channels, *widths])
         for layer in (nn.Conv2d(i, o, kernel_size=4, stride=2, padding=1), nn.ReLU())
     ]
-    encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(prod(small), outputs))
+    between = [] if hidden is None else [hidden]
+    encoder = nn.Sequential(*down, nn.Flatten(), *_stack([prod(small), *between, outputs]))
     up = [
         layer
         for i, o in pairwise([*reversed(widths), channels])
@@ -193,4 +235,11 @@ def _conv(latent_dim: int, outputs: int, widths: Sequence[int], image_shape: Seq
     # One bias draws all the background: from grey, the first steps would blacken it beyond the reach of a
     # squared error's gradient. -2 are the log-odds of a dark image (MNIST's mean is 0.13).
     nn.init.constant_(up[-1].bias, -2.0)
-    return encoder, nn.Sequential(nn.Linear(latent_dim, prod(small)), nn.Unflatten(1, small), *up)
+    decoder = nn.Sequential(*_stack([latent_dim, *between, prod(small)]), nn.Unflatten(1, small), *up)
+    return encoder, decoder
+
+
+def _stack(sizes: Sequence[int]) -> list[nn.Module]:
+    """Fully connected layers, ReLU between them."""
+    layers = [layer for i, o in pairwise(sizes) for layer in (nn.Linear(i, o), nn.ReLU())]
+    return layers[:-1]  # no ReLU after the last

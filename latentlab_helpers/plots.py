@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from matplotlib import figure
 from matplotlib.patches import Circle
-from matplotlib.ticker import FixedLocator, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -109,15 +109,73 @@ def tiled(images: torch.Tensor, n: int) -> np.ndarray:
     return rows.reshape(n * height, n * width).numpy()
 
 
-def loss_curves(curves: Mapping[str, Sequence[float]], ylabel: str, alt: str) -> Figure:
-    """One line for each named series, one point an epoch."""
+def loss_curves(
+    curves: Mapping[str, Sequence[float]],
+    ylabel: str,
+    alt: str,
+    recorded: Mapping[str, Sequence[Sequence[float]]] | None = None,
+) -> Figure:
+    """One line for each named series, one point an epoch.
+
+    `recorded`: for a name, the same series of other seeds, drawn as thin lines of its colour.
+    """
     fig = Figure(figsize=(5.2, 3.0), layout="constrained")
     ax = fig.subplots()
     for (name, values), (colour, style) in _styles(curves):
         ax.plot(range(1, len(values) + 1), values, style, color=colour, markersize=4, label=name)
+        for other in (recorded or {}).get(name, ()):
+            ax.plot(range(1, len(other) + 1), other, color=colour, linewidth=0.7, alpha=0.7)
     ax.set(xlabel="epoch", ylabel=ylabel)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(frameon=False)
+    fig.alt = alt
+    return fig
+
+
+def spread(panels: Mapping[str, Mapping[str, Sequence[float]]], alt: str) -> Figure:
+    """A panel for each measure, in it a row of points for each name: one point a seed, a bar at their mean.
+
+    Taught in notebook 03.
+    """
+    columns = min(3, len(panels))
+    rows = math.ceil(len(panels) / columns)
+    most = max(len(rows_of) for rows_of in panels.values())
+    fig = Figure(figsize=(0.8 + 2.6 * columns, (0.75 + 0.27 * most) * rows), layout="constrained")
+    axes = fig.subplots(rows, columns, squeeze=False).flatten()
+    for ax in axes[len(panels) :]:
+        ax.axis("off")
+    for ax, (measure, named) in zip(axes, panels.items(), strict=False):
+        for height, ((_, values), (colour, style)) in enumerate(_styles(named)):
+            ax.plot(values, [height] * len(values), style[0], color=colour, alpha=0.6, markersize=6)
+            ax.plot([sum(values) / len(values)], [height], "|", color=BLACK, markersize=14)
+        ax.set_yticks(range(len(named)), list(named))
+        ax.set_ylim(len(named) - 0.5, -0.5)
+        ax.set_title(measure, fontsize=9)
+        ax.tick_params(labelsize=8)
+        ax.margins(x=0.15)
+        ax.xaxis.set_major_locator(MaxNLocator(4))
+        ax.grid(axis="x", alpha=0.3)
+    fig.alt = alt
+    return fig
+
+
+def trade_off(
+    points: Mapping[str, tuple[Sequence[float], Sequence[float]]], labels: tuple[str, str], alt: str
+) -> Figure:
+    """A cloud of points (x, y) for each name, one a seed, joined at their means in the order given.
+
+    Taught in notebook 03.
+    """
+    fig = Figure(figsize=(5.4, 3.6), layout="constrained")
+    ax = fig.subplots()
+    means = [(sum(x) / len(x), sum(y) / len(y)) for x, y in points.values()]
+    ax.plot(*zip(*means, strict=True), color=BLUE, linewidth=1)
+    for (name, (x, y)), mean in zip(points.items(), means, strict=True):
+        ax.plot(x, y, "o", color=BLUE, markersize=4, alpha=0.7)
+        ax.annotate(name, mean, xytext=(6, 6), textcoords="offset points", fontsize=9)
+    ax.set(xlabel=labels[0], ylabel=labels[1])
+    ax.margins(0.12)
+    ax.grid(alpha=0.3)
     fig.alt = alt
     return fig
 

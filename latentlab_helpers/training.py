@@ -28,7 +28,9 @@ torch.set_flush_denormal(True)
 # that example's after ten (`python course.py bench` measures it).
 BATCH_SIZE, LR, BETAS, WARM_UP = 100, 8e-3, (0.9, 0.98), 0.05
 
-Loss = Callable[[nn.Module, torch.Tensor, "torch.Generator | None"], Terms]
+# (model, images, generator), and the images' labels if `fit` has them, to named terms
+Loss = Callable[..., Terms]
+Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRScheduler]
 
 
 class TrainingDiverged(RuntimeError):
@@ -54,8 +56,11 @@ def fit(
     epochs: int,
     loss: Loss | None = None,
     test_images: torch.Tensor | None = None,
+    labels: torch.Tensor | None = None,
+    test_labels: torch.Tensor | None = None,
     batch_size: int = BATCH_SIZE,
     lr: float = LR,
+    schedule: Schedule | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> History:
@@ -63,23 +68,26 @@ def fit(
 
     images: uint8, or floats in [0, 1]; if they are more than the memory holds, from `datasets.mapped`.
     loss(model, x, generator) returns named terms, of which "loss" is minimized; by default the mean
-    squared error for an autoencoder, the negative ELBO for a VAE. The learning rate rises to `lr` over the
-    first 5 % of the steps, then falls to 0. `seed` fixes the order of the images and the VAE's noise.
+    squared error for an autoencoder, the negative ELBO for a VAE. With labels (n,) it is also given those of
+    x. The learning rate rises to `lr` over the first 5 % of the steps, then falls to 0, unless
+    schedule(optimizer, steps) says otherwise. `seed` fixes the order of the images and the VAE's noise.
     Source: Kingma and Ba, arXiv:1412.6980 (Adam).
 
     Raises ValueError for images or settings that can't work, and TrainingDiverged when the loss or a
     weight is no longer finite; the model then holds the weights from the start of that epoch.
     """
     _check(images, epochs=epochs, batch_size=batch_size, lr=lr)
+    _check_labels(images, labels)
     if test_images is not None:
         _check(test_images)
+        _check_labels(test_images, test_labels)
     loss = loss or _default_loss(model)
     device = next(model.parameters()).device
     images = images.to(device) if _fits(images, device) else images
     order = torch.Generator().manual_seed(seed)
     noise = torch.Generator(device).manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=BETAS, fused=True)
-    schedule = warm_up_and_decay(optimizer, epochs * math.ceil(len(images) / batch_size))
+    schedule = (schedule or warm_up_and_decay)(optimizer, epochs * math.ceil(len(images) / batch_size))
     half = mixed_precision(device)
     history = History()
     bar = tqdm(range(1, epochs + 1), unit="epoch", disable=not progress)
@@ -90,7 +98,7 @@ def fit(
         for batch in torch.randperm(len(images), generator=order).to(images.device).split(batch_size):
             x = to_float(images[batch].to(device))
             with half:
-                terms = loss(model, x, noise)
+                terms = loss(model, x, noise, *_of(labels, batch, device))
             if not isinstance(terms, dict) or "loss" not in terms:
                 raise ValueError('a loss must return named terms, such as {"loss": value}')
             optimizer.zero_grad()
@@ -111,7 +119,7 @@ def fit(
         history.seconds.append(time.perf_counter() - start)
         _append(history.train, means)
         if test_images is not None:
-            _append(history.test, evaluate(model, test_images, loss, seed=seed))
+            _append(history.test, evaluate(model, test_images, loss, labels=test_labels, seed=seed))
         bar.set_postfix({name: f"{value:.4g}" for name, value in means.items()})
     return history
 
@@ -121,19 +129,21 @@ def evaluate(
     images: torch.Tensor,
     loss: Loss | None = None,
     *,
+    labels: torch.Tensor | None = None,
     batch_size: int = 1000,
     seed: int = 0,
 ) -> dict[str, float]:
     """The mean of each term of the loss over images, no weight changed. Units as in `losses`."""
     _check(images, batch_size=batch_size)
+    _check_labels(images, labels)
     loss = loss or _default_loss(model)
     device = next(model.parameters()).device
     noise = torch.Generator(device).manual_seed(seed)
     sums: dict[str, float] = {}
     with evaluating(model):
-        for batch in images.split(batch_size):
-            x = to_float(batch.to(device))
-            for name, value in loss(model, x, noise).items():
+        for batch in torch.arange(len(images)).split(batch_size):
+            x = to_float(images[batch[0] : batch[-1] + 1].to(device))
+            for name, value in loss(model, x, noise, *_of(labels, batch, device)).items():
                 sums[name] = sums.get(name, 0.0) + float(value) * len(x)
     return {name: total / len(images) for name, total in sums.items()}
 
@@ -184,6 +194,11 @@ def _default_loss(model: nn.Module) -> Loss:
     return negative_elbo if isinstance(model, VariationalAutoencoder) else autoencoder_loss
 
 
+def _of(labels: torch.Tensor | None, batch: torch.Tensor, device: torch.device) -> list[torch.Tensor]:
+    """The labels of a batch, as a loss's further argument, if there are any."""
+    return [] if labels is None else [labels[batch.to(labels.device)].to(device)]
+
+
 def _append(series: dict[str, list[float]], values: dict[str, float]) -> None:
     for name, value in values.items():
         series.setdefault(name, []).append(value)
@@ -212,3 +227,8 @@ def _check(images: torch.Tensor, **positive: float) -> None:
             f"images must lie in [0, 1], but these reach from {low:g} to {high:g}; "
             "pass the uint8 images as they are, or divide them by 255"
         )
+
+
+def _check_labels(images: torch.Tensor, labels: torch.Tensor | None) -> None:
+    if labels is not None and len(labels) != len(images):
+        raise ValueError(f"every image needs a label: there are {len(images)} images, {len(labels)} labels")

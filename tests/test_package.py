@@ -24,8 +24,8 @@ else:
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "latentlab_helpers").glob("*.py"))
-GROUND = {"datasets", "models", "losses", "latent", "threads"}
-MIDDLE = {"training", "checkpoints", "metrics"}
+GROUND = {"attributes", "datasets", "models", "losses", "latent", "threads"}
+MIDDLE = {"training", "checkpoints", "claims", "metrics"}
 TOP = {"plots", "explore"}
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "PIL", "IPython"}
 
@@ -109,7 +109,7 @@ def test_dependencies_have_lower_bounds_and_no_upper_pins():
 def test_what_the_package_imports_is_what_it_depends_on():
     listed = {Requirement(line).name for line in project()["dependencies"]}
     used = set().union(*(imports(path)[1] for path in MODULES)) - set(sys.stdlib_module_names)
-    names = {"sklearn": "scikit-learn", "PIL": "pillow"}
+    names = {"sklearn": "scikit-learn", "skimage": "scikit-image", "PIL": "pillow"}
     assert {names.get(name, name) for name in used} == listed
 
 

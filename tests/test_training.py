@@ -12,7 +12,7 @@ import torch
 from sklearn.decomposition import PCA
 from torch import nn
 
-from latentlab_helpers import datasets, losses, metrics, training
+from latentlab_helpers import datasets, losses, metrics, models, training
 from latentlab_helpers.models import Autoencoder, VariationalAutoencoder
 from latentlab_helpers.training import TrainingDiverged, evaluate, fit
 
@@ -141,7 +141,7 @@ def test_half_precision_only_where_the_processor_has_it(monkeypatch):
     training.has_bfloat16.cache_clear()
 
 
-def test_no_number_is_asked_for_within_an_epoch(few):
+def test_no_number_is_asked_for_within_an_epoch(few, monkeypatch):
     """On a GPU each .item() or copy to the host makes the loop wait: per epoch a few, per step none."""
     from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -153,7 +153,9 @@ def test_no_number_is_asked_for_within_an_epoch(few):
     asked = {}
     for batch_size in (500, 50):
         model = VariationalAutoencoder(2)
-        model._checked = lambda x: x  # looks at the range of the images, but on a GPU not in training
+        monkeypatch.setattr(
+            models, "_checked", lambda model, x: x
+        )  # looks at the range of the images, but on a GPU not in training
         with Count() as count:
             count.asked = 0
             fit(model, few, epochs=1, batch_size=batch_size, progress=False)

@@ -488,9 +488,9 @@ def processor() -> str:
     return found[1].strip() if found else platform.processor() or platform.machine()
 
 
-def quote(text: str, readme: Path = ROOT / "README.md") -> None:
-    """Put the table between the README's marks."""
-    pattern = re.compile(r"(<!-- bench -->\n).*(\n<!-- /bench -->)", re.S)
+def quote(text: str, readme: Path = ROOT / "README.md", name: str = "bench") -> None:
+    """Put a table between the README's marks."""
+    pattern = re.compile(rf"(<!-- {name} -->\n).*(\n<!-- /{name} -->)", re.S)
     whole = readme.read_text("utf-8")
     readme.write_text(pattern.sub(lambda match: match[1] + text + match[2], whole), "utf-8")
 

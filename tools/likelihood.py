@@ -21,7 +21,7 @@ from latentlab_helpers import checkpoints, datasets, losses, metrics, models, tr
 from tools.weights import round_as_stored, versions
 
 NAME, SEED, SAMPLES = "vae_conv_50_binarized", 0, 1000
-CONFIG = {"latent_dim": 50, "architecture": "conv", "widths": (32, 64)}
+CONFIG = {"latent_dim": 50, "architecture": "conv", "widths": (32, 64), "hidden": 256}
 RECIPE = {"epochs": 60, "batch_size": training.BATCH_SIZE, "lr": 4e-3}
 
 

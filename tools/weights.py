@@ -15,7 +15,7 @@ import numpy
 import torch
 import torchvision
 
-from latentlab_helpers import checkpoints, datasets, metrics, models, training
+from latentlab_helpers import checkpoints, datasets, losses, metrics, models, training
 
 RECIPE = {
     "data": "mnist",
@@ -28,8 +28,10 @@ SEED = 0
 MODELS = {
     **{f"ae_mlp_{size}": (models.Autoencoder, {"latent_dim": size}) for size in (2, 4, 8, 16, 32, 64)},
     **{f"vae_mlp_{size}": (models.VariationalAutoencoder, {"latent_dim": size}) for size in (2, 16)},
+    "classifier": (models.Classifier, {}),
 }
 LOSSES = {
+    "Classifier": "cross-entropy, nats per image",
     "Autoencoder": "mean squared error per pixel",
     "VariationalAutoencoder": "negative ELBO, Bernoulli pixels, beta = 1, nats per image",
 }
@@ -38,11 +40,13 @@ LOSSES = {
 def train(name: str) -> None:
     kind, config = MODELS[name]
     # On the CPU, whatever else is there, so that the same seed gives the same file.
-    images, test = (datasets.load(RECIPE["data"], split).images for split in ("train", "test"))
+    train, test = (datasets.load(RECIPE["data"], split) for split in ("train", "test"))
     torch.manual_seed(SEED)
     model = kind(**config)
-    keys = ("epochs", "batch_size", "lr")
-    history = training.fit(model, images, test_images=test, seed=SEED, **{key: RECIPE[key] for key in keys})
+    settings = {key: RECIPE[key] for key in ("epochs", "batch_size", "lr")}
+    if kind is models.Classifier:
+        settings |= {"loss": losses.classification_loss, "labels": train.labels, "test_labels": test.labels}
+    history = training.fit(model, train.images, test_images=test.images, seed=SEED, **settings)
     round_as_stored(model)
     measured = measure(model, test)
     path = checkpoints.save(
@@ -72,8 +76,11 @@ def versions() -> dict[str, str]:
     }
 
 
-def measure(model: models.Autoencoder, images: torch.Tensor) -> dict[str, float]:
+def measure(model: torch.nn.Module, test: datasets.ImageSet) -> dict[str, float]:
     """What a file says of its weights: the loss's terms, and the error of noiseless reconstructions."""
+    images = test.images
+    if isinstance(model, models.Classifier):
+        return training.evaluate(model, images, losses.classification_loss, labels=test.labels)
     return {**training.evaluate(model, images), "mse": metrics.reconstruction_mse(model, images)}
 
 

@@ -1,0 +1,82 @@
+"""Handwriting in numbers: how thick, how slanted and how wide a digit is. Taught in notebook 05.
+
+Images are (n, 1, height, width), in [0, 1] or uint8; a measure is float32 (n,), on the CPU. An image
+without ink, no pixel of which reaches half of white, has NaN.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+INK = 0.5  # half of white: the edge of a stroke, and the least that an image with ink holds
+HAZE = 0.1  # less is background: decoders leave it a little grey, which would look like wide writing
+
+
+def thickness(images: torch.Tensor) -> torch.Tensor:
+    """The mean width of the stroke in pixels: twice the distance from its middle line to its edge.
+
+    Right to a few percent on the whole, but to half a pixel for a single bar along the grid. NaN also for
+    a dot that is barely half white. Source: Castro et al., Morpho-MNIST, arXiv:1809.10780, whose enlarged
+    image in black and white, skeleton and distances these are.
+    """
+    from scipy.ndimage import distance_transform_edt  # heavy both, and needed only here
+    from skimage.morphology import skeletonize
+
+    scale = 4  # MNIST's strokes are 1 to 4 pixels wide: too few pixels to tell them apart
+    images = F.pad(_ink(images).cpu(), (1, 1, 1, 1))  # black around it: a stroke may end at the border
+    large = F.interpolate(images, scale_factor=scale, mode="bilinear", align_corners=False)
+    widths = []
+    for shape in (large[:, 0] >= INK).numpy():
+        middle = distance_transform_edt(shape)[skeletonize(shape)]
+        widths.append(2 * middle.mean() / scale if len(middle) else np.nan)
+    return torch.tensor(widths, dtype=torch.float32)
+
+
+def slant(images: torch.Tensor) -> torch.Tensor:
+    """How far the writing leans, in degrees: "/" is positive, "|" is 0, "\\\\" is negative.
+
+    The angle of the shear that would set it upright, from the second moments of its ink: 0 also for a
+    horizontal bar, which has no slant. Source: Castro et al., arXiv:1809.10780.
+    """
+    ink = _ink(images)[:, 0]
+    height, width = ink.shape[1:]
+    x, y = torch.arange(width, device=ink.device), torch.arange(height, device=ink.device)
+    mass = ink.sum((1, 2))
+    across = x - ((ink.sum(1) @ x.float()) / mass)[:, None]
+    down = y - ((ink.sum(2) @ y.float()) / mass)[:, None]
+    mu11 = torch.einsum("nyx,nx,ny->n", ink, across, down)
+    mu02 = torch.einsum("nyx,ny->n", ink, down.square())
+    return torch.atan2(-mu11, mu02).rad2deg().cpu()  # y counts downwards
+
+
+def width(images: torch.Tensor) -> torch.Tensor:
+    """How wide the digit is as it stands, in pixels, but for the outermost 2 % of its ink on each side.
+
+    Those would let a stray pixel decide; so a bar 3 pixels wide measures 2.9. Source: after Castro et
+    al., arXiv:1809.10780, who set the digit upright first.
+    """
+    columns = _ink(images)[:, 0].sum(1).cpu()
+    share = F.pad(columns.cumsum(1) / columns.sum(1, keepdim=True), (1, 0))  # left of each pixel's edge
+    left, right = (_crossing(share, quantile) for quantile in (0.02, 0.98))
+    return right - left
+
+
+def _crossing(share: torch.Tensor, quantile: float) -> torch.Tensor:
+    """Where rising shares (n, edges) reach the quantile, on straight lines between the edges."""
+    after = (share < quantile).sum(1, keepdim=True).clamp(1, share.shape[1] - 1)
+    low, high = share.gather(1, after - 1), share.gather(1, after)
+    return (after - 1 + (quantile - low) / (high - low))[:, 0]
+
+
+def _ink(images: torch.Tensor) -> torch.Tensor:
+    """The images as floats without haze; those without ink are NaN."""
+    if not isinstance(images, torch.Tensor) or images.ndim != 4 or images.shape[1] != 1:
+        shape = tuple(images.shape) if isinstance(images, torch.Tensor) else type(images).__name__
+        raise ValueError(f"images must be a tensor (n, 1, height, width), not {shape}; a single one: x[None]")
+    images = images / 255 if images.dtype == torch.uint8 else images.detach().float()
+    if images.numel() and not (images.min() >= 0 and images.max() <= 1):
+        raise ValueError("images must lie in [0, 1]; divide uint8 values by 255 (datasets.to_float)")
+    ink = images.where(images >= HAZE, 0)
+    return ink.where(ink.amax((1, 2, 3), keepdim=True) >= INK, torch.nan)

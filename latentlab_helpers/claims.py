@@ -1,0 +1,215 @@
+"""The ten claims about autoencoders and VAEs: their rules, and the verdicts that follow from measurements.
+
+The rules stand here; `python course.py claims` trains and measures, and writes data/claims.json; notebooks
+03 to 05 show it. Measurements are {"ae" | "vae" | "control": {metric: [one number for each seed]}}.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .datasets import shipped
+
+Measured = Mapping[str, Mapping[str, Sequence[float]]]
+
+NAMES = {"ae": "AE", "vae": "VAE", "control": "control"}
+SIZES = (2, 4, 8, 16, 32, 64)
+ATTRIBUTES = ("thickness", "slant", "width")
+SEEDS = (1, 2, 3, 4, 5)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One comparison that a claim asks for: a subject beats a reference, by a margin, for every seed.
+
+    For every seed: if there were no difference, five seeds would agree on a given side once in 32 times.
+    """
+
+    metric: str
+    subject: str
+    reference: str
+    lower: bool  # whether the subject must be below the reference
+    margin: float  # a share of the reference's value if `relative`, else in the metric's own unit
+    relative: bool
+
+    @property
+    def rule(self) -> str:
+        side = "below" if self.lower else "above"
+        margin = f"{self.margin:.0%}".replace("%", " %") if self.relative else f"{self.margin:g}"
+        return f"{NAMES[self.subject]} {side} {NAMES[self.reference]} by {margin}"
+
+    def agreeing(self, measured: Measured) -> tuple[int, int]:
+        """How many seeds agree, and of how many."""
+        subject, reference = (measured[who][self.metric] for who in (self.subject, self.reference))
+        sign = -1 if self.lower else 1
+        pairs = list(zip(subject, reference, strict=True))
+        return sum(sign * (a - b) >= self.margin * (abs(b) if self.relative else 1) for a, b in pairs), len(
+            pairs
+        )
+
+    def holds(self, measured: Measured) -> bool:
+        agreeing, seeds = self.agreeing(measured)
+        return agreeing == seeds > 0
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence that tutorials repeat, and what must be measured for it to hold."""
+
+    text: str
+    parts: tuple[Part, ...]
+    control: str = ""  # what stands in the column "control"
+
+    def verdict(self, measured: Measured) -> str:
+        """ "holds" if all parts do, "does not hold" if none does, and otherwise "holds partly"."""
+        holding = sum(part.holds(measured) for part in self.parts)
+        return "holds" if holding == len(self.parts) else "holds partly" if holding else "does not hold"
+
+
+def _below(metric: str, subject: str, *references: str, by: float = 0.05) -> tuple[Part, ...]:
+    """Times, errors, distances: what counts is a share of the reference, 5 % unless said otherwise."""
+    return tuple(Part(metric, subject, reference, True, by, True) for reference in references)
+
+
+def _above(metric: str, subject: str, *references: str, by: float = 0.02) -> tuple[Part, ...]:
+    """Shares, indices, correlations: what counts is a difference, 0.02 unless said otherwise."""
+    return tuple(Part(metric, subject, reference, False, by, False) for reference in references)
+
+
+def _each(make, metrics: Sequence[str], subjects: Sequence[str], *references: str, **by) -> tuple[Part, ...]:
+    return tuple(
+        part for metric in metrics for who in subjects for part in make(metric, who, *references, **by)
+    )
+
+
+_STRUCTURE = [f"{name}, {k}-D" for k in (2, 16) for name in ("k-NN", "linear probe", "silhouette", "k-means")]
+BOTH = ("ae", "vae")
+
+CLAIMS = {
+    1: Claim(
+        "Both losses fall over the epochs",
+        _each(_above, ["fall of the training loss", "fall of the test loss"], BOTH, "control"),
+        "the same network untrained, measured twice",
+    ),
+    2: Claim(
+        "The AE trains faster",
+        _each(_below, ["steps to 95 %", "seconds to 95 %", "test MSE after 600 steps"], ["ae"], "vae"),
+    ),
+    3: Claim(
+        "The AE's reconstructions are sharper",
+        (
+            *_below("test MSE, 16-D", "ae", "vae"),
+            *_above("SSIM, 16-D", "ae", "vae"),
+            *_above("sharpness, 16-D", "ae", "vae"),
+        ),
+        "PCA",
+    ),
+    4: Claim(
+        "The VAE converges slowly, to a smoother latent space",
+        (
+            Part("steps to 95 %", "vae", "ae", False, 0.05, True),
+            *_each(_below, ["path length, 16-D", "path unevenness, 16-D"], ["vae"], "ae"),
+        ),
+        "the straight pixel blend",
+    ),
+    5: Claim(
+        "AE codes are unstructured, VAE codes cluster by class",
+        _each(_above, _STRUCTURE, ["vae"], "ae"),
+        "PCA",
+    ),
+    6: Claim(
+        "PCA and t-SNE show that structure in two dimensions",
+        _each(
+            _above,
+            [
+                "trustworthiness, PCA",
+                "trustworthiness, t-SNE",
+                "neighbourhood hit, PCA",
+                "neighbourhood hit, t-SNE",
+            ],
+            BOTH,
+            "control",
+        ),
+        "a random projection of the same codes",
+    ),
+    7: Claim(
+        "The VAE morphs a 3 into an 8 through meaningful digits",
+        (
+            *_above("confidence half-way", "vae", "ae", "control"),
+            *_below("distance to a real digit half-way", "vae", "ae", "control"),
+        ),
+        "the pixel blend",
+    ),
+    8: Claim(
+        "Nearby points in latent space are similar images",
+        (
+            *_each(_above, ["same digit, 2-D", "same digit, 16-D"], BOTH, "control", by=0.5),
+            *_each(_below, ["pixel distance, 2-D", "pixel distance, 16-D"], BOTH, "control", by=0.2),
+        ),
+        "points taken at random",
+    ),
+    9: Claim(
+        "The AE is better at compression, the VAE at generation",
+        (
+            *_each(_below, [f"test MSE, {size}-D" for size in SIZES], ["ae"], "vae"),
+            *_each(_below, ["Fréchet distance, N(0, I)", "Fréchet distance, better sampler"], ["vae"], "ae"),
+            *_each(_above, ["confidence, N(0, I)", "confidence, better sampler"], ["vae"], "ae"),
+        ),
+        "PCA, sampled from a Gaussian",
+    ),
+    10: Claim(
+        "Latent directions carry visible features",
+        (
+            *_each(_above, [f"{name}, correlation" for name in ATTRIBUTES], BOTH, "control", by=0.1),
+            *_each(_above, [f"{name}, change" for name in ATTRIBUTES], BOTH, "control", by=0.5),
+        ),
+        "random directions of the same length",
+    ),
+}
+
+
+def path() -> Path:
+    """Where the results lie."""
+    return shipped("claims.json")
+
+
+def load() -> dict:
+    """The results file: versions, recipe, every run's settings and numbers, and what they come to."""
+    return json.loads(path().read_text("utf-8"))
+
+
+def mean_and_spread(values: Sequence[float]) -> str:
+    """Mean ± sample standard deviation over the seeds, both to the digit that the spread reaches."""
+    mean, spread = statistics.fmean(values), statistics.stdev(values)
+    return f"{_digits(mean, spread)} ± {_digits(spread, spread)}"
+
+
+def _digits(value: float, spread: float) -> str:
+    """Three significant digits of the mean or one of the spread, whichever is more, and no exponents."""
+    finest = f"{spread:.0e}" if spread else "1e-3"
+    decimals = max(0, min(4, -int(finest.split("e")[1])))
+    return f"{value:,.{decimals}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def table(numbers: Sequence[int], measured: Measured) -> str:
+    """The ledger of some claims, as Markdown: each claim with its verdict, then its parts, line by line."""
+    lines = [
+        "| claim, and what was measured | AE | VAE | control | it holds if | seeds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for number in numbers:
+        claim = CLAIMS[number]
+        control = f" (control: {claim.control})" if claim.control else ""
+        lines.append(f"| **{number}. {claim.text}: {claim.verdict(measured)}**{control} | | | | | |")
+        for part in claim.parts:
+            cells = [
+                mean_and_spread(measured[who][part.metric]) if part.metric in measured[who] else ""
+                for who in NAMES
+            ]
+            agreeing, seeds = part.agreeing(measured)
+            lines.append(f"| {part.metric} | {' | '.join(cells)} | {part.rule} | {agreeing} of {seeds} |")
+    return "\n".join(lines)

@@ -1,0 +1,308 @@
+import json
+import re
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+from latentlab_helpers import claims, datasets, losses, metrics, models
+from latentlab_helpers.claims import CLAIMS, Claim, Part
+from tools import bench
+from tools import claims as tool
+
+ROOT = Path(__file__).resolve().parent.parent
+SUBJECTS = {
+    who for claim in CLAIMS.values() for part in claim.parts for who in (part.subject, part.reference)
+}
+COMPARATIVE = [n for n, claim in CLAIMS.items() if any(p.reference in claims.BOTH for p in claim.parts)]
+
+
+@pytest.fixture(scope="module")
+def results():
+    return claims.load()
+
+
+def swapped(measured):
+    return {"ae": measured["vae"], "vae": measured["ae"], "control": measured["control"]}
+
+
+# --- rules -------------------------------------------------------------------------------------------
+
+BELOW = Part("error", "ae", "vae", lower=True, margin=0.05, relative=True)
+ABOVE = Part("share", "vae", "control", lower=False, margin=0.02, relative=False)
+
+
+@pytest.mark.parametrize(
+    "part, subject, reference, agreeing",
+    [
+        (BELOW, [90, 94, 80], [100, 100, 100], 3),
+        (BELOW, [90, 96, 110], [100, 100, 100], 1),
+        (BELOW, [-106, -104, 0], [-100, -100, -100], 1),
+        (ABOVE, [0.53, 0.51, 0.9], [0.5, 0.5, 0.5], 2),
+        (ABOVE, [0.5, 0.4, 0.1], [0.5, 0.5, 0.5], 0),
+        (ABOVE, [float("nan")] * 3, [0.5, 0.5, 0.5], 0),
+    ],
+)
+def test_a_part_holds_if_every_seed_agrees_by_the_margin(part, subject, reference, agreeing):
+    measured = {"ae": {}, "vae": {}, "control": {}}
+    measured[part.subject][part.metric], measured[part.reference][part.metric] = subject, reference
+    assert part.agreeing(measured) == (agreeing, 3)
+    assert part.holds(measured) == (agreeing == 3)
+
+
+def test_a_rule_says_who_is_ahead_of_whom_and_by_how_much():
+    assert BELOW.rule == "AE below VAE by 5 %"
+    assert ABOVE.rule == "VAE above control by 0.02"
+
+
+@pytest.mark.parametrize(
+    "error, share, verdict",
+    [(90, 0.6, "holds"), (90, 0.5, "holds partly"), (99, 0.6, "holds partly"), (99, 0.5, "does not hold")],
+)
+def test_a_verdict_counts_the_parts(error, share, verdict):
+    measured = {
+        "ae": {"error": [error] * 5},
+        "vae": {"error": [100] * 5, "share": [share] * 5},
+        "control": {"share": [0.5] * 5},
+    }
+    assert Claim("", (BELOW, ABOVE)).verdict(measured) == verdict
+
+
+def test_seeds_are_paired_and_none_is_left_out():
+    with pytest.raises(ValueError, match="shorter"):
+        BELOW.holds({"ae": {"error": [1] * 4}, "vae": {"error": [2] * 5}})
+    assert not BELOW.holds({"ae": {"error": []}, "vae": {"error": []}}), "nothing measured, nothing shown"
+
+
+@pytest.mark.parametrize(
+    "values, text",
+    [
+        ([0.0081, 0.0083, 0.0082], "0.0082 ± 0.0001"),
+        ([104.2, 105.1, 104.8], "104.7 ± 0.5"),
+        ([1200, 1300, 1250], "1250 ± 50".replace("1250", "1\N{NARROW NO-BREAK SPACE}250")),
+        ([1, 1, 1], "1.000 ± 0.000"),
+    ],
+)
+def test_mean_and_spread(values, text):
+    assert claims.mean_and_spread(values) == text
+    assert f"{statistics.stdev(values):.4f}"[:6].startswith(text.split("± ")[1][:3]) or "±" in text
+
+
+# --- the results that the repository holds -----------------------------------------------------------
+
+
+def test_the_file_holds_every_run_of_the_matrix(results):
+    runs = {run.name: run for run in tool.matrix()}
+    assert set(results["runs"]) == set(runs) and len(runs) == len(tool.matrix())
+    for name, run in runs.items():
+        settings = results["runs"][name]["settings"]
+        assert settings["seed"] == run.seed and settings["latent_dim"] == run.latent_dim
+        assert results["runs"][name]["numbers"] and results["runs"][name]["seconds"] > 0
+    assert {"python", "torch", "torchvision", "numpy"} <= set(results["versions"])
+
+
+def test_what_is_judged_follows_from_the_runs(results):
+    assert tool.measured(results["runs"]) == results["measured"]
+
+
+def test_the_ledger_in_the_readme_follows_from_the_runs(results):
+    ledger = claims.table(list(CLAIMS), tool.measured(results["runs"]))
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert f"<!-- claims -->\n{ledger}\n<!-- /claims -->" in readme
+    verdicts = re.findall(r"\*\*(\d+)\. .*?: (holds|holds partly|does not hold)\*\*", ledger)
+    assert [int(number) for number, _ in verdicts] == list(range(1, 11))
+
+
+def test_there_are_ten_claims_each_measured_on_five_seeds(results):
+    assert list(CLAIMS) == list(range(1, 11))
+    for claim in CLAIMS.values():
+        for part in claim.parts:
+            for who in (part.subject, part.reference):
+                values = results["measured"][who][part.metric]
+                assert len(values) == 5 and np.isfinite(values).all(), (part.metric, who)
+
+
+@pytest.mark.parametrize("number", CLAIMS)
+def test_a_comparative_verdict_flips_when_ae_and_vae_are_swapped(number, results):
+    """Whatever holds of one against the other can't hold when they change places."""
+    before, after = results["measured"], swapped(results["measured"])
+    comparing = [part for part in CLAIMS[number].parts if part.reference in claims.BOTH]
+    for part in comparing:
+        assert not (part.holds(before) and part.holds(after)), part
+    if comparing == list(CLAIMS[number].parts) and CLAIMS[number].verdict(before) == "holds":
+        assert CLAIMS[number].verdict(after) == "does not hold"
+
+
+@pytest.mark.parametrize("number", CLAIMS)
+def test_no_claim_holds_of_the_control_itself(number, results):
+    control = results["measured"]["control"]
+    against = [part for part in CLAIMS[number].parts if part.reference == "control"]
+    measured = {"ae": control, "vae": control, "control": control}
+    assert not any(part.holds(measured) for part in against)
+    if against and len(against) == len(CLAIMS[number].parts):
+        assert CLAIMS[number].verdict(measured) == "does not hold"
+
+
+def test_every_claim_is_comparative_or_has_a_control():
+    for number, claim in CLAIMS.items():
+        assert number in COMPARATIVE or all(part.reference == "control" for part in claim.parts)
+        assert len({(p.metric, p.subject, p.reference) for p in claim.parts}) == len(claim.parts)
+
+
+def test_a_recorded_run_can_be_repeated(results):
+    run = tool.Run("ae", 2, 3, groups=("compression",))
+    assert run.name in results["runs"]
+    numbers = tool.perform(run)["numbers"]
+    assert set(numbers) == {"test MSE, 2-D", "test loss"}
+    for name, value in numbers.items():
+        assert value == pytest.approx(results["runs"][run.name]["numbers"][name], rel=0.05), name
+
+
+# --- the tool ----------------------------------------------------------------------------------------
+
+
+def test_pca_as_a_model_is_pca():
+    pca = tool.Linear(4)
+    images, x = datasets.load("mnist", "train").images, tool.floats("test")[:200]
+    direct = PCA(4, svd_solver="covariance_eigh").fit(datasets.to_float(images).flatten(1).numpy())
+    expected = direct.inverse_transform(direct.transform(x.flatten(1).numpy()))
+    np.testing.assert_allclose(metrics.reconstruct(pca, x).flatten(1), np.clip(expected, 0, 1), atol=2e-3)
+    codes = metrics.embed(pca, images)
+    torch.testing.assert_close(codes.T.cov(), torch.eye(4), atol=0.01, rtol=0)
+
+
+def test_the_pace_is_read_from_its_curve():
+    points = [
+        {"step": 25 * i, "seconds": float(i), "loss": 100 + 400 * 0.5**i, "mse": 1 / (i + 1)}
+        for i in range(41)
+    ]
+    assert tool.pace_numbers(points) == {
+        "steps to 95 %": 125,  # 1 - 0.5⁵ is the first above 0.95
+        "seconds to 95 %": 5.0,
+        "test MSE after 600 steps": 1 / 25,
+    }
+
+
+def test_the_pace_is_taken_without_the_time_of_looking(few, monkeypatch):
+    monkeypatch.setattr(tool, "data", lambda split: datasets.ImageSet(few.byte(), torch.zeros(len(few))))
+    monkeypatch.setattr(tool, "PACE_EPOCHS", 10)
+    run = tool.Run("ae", 2, 0, constant_lr=True, groups=("pace",))
+    model, history, points = tool.train(run)
+    assert [point["step"] for point in points] == [0, 25, 50][: len(points)] and len(points) >= 2
+    assert points[-1]["loss"] < points[0]["loss"]
+    assert points[-1]["seconds"] <= sum(history.seconds)
+    again = tool.train(run)[0]
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+
+
+def test_pairs_differ_and_follow_their_seed():
+    starts, ends = tool.pairs(1, 3, 8)
+    assert starts.shape == ends.shape == (tool.PAIRS, 1, 28, 28)
+    assert not torch.equal(starts, tool.pairs(2, 3, 8)[0]) and torch.equal(starts, tool.pairs(1, 3, 8)[0])
+    starts, ends = tool.pairs(1)
+    assert len(starts) == tool.PAIRS and (starts - ends).flatten(1).norm(dim=1).min() > 0
+
+
+def test_a_blend_is_straight_and_even():
+    numbers = tool.path_numbers(tool.blended(*tool.pairs(0)), 16)
+    assert numbers == {
+        "path length, 16-D": pytest.approx(1, abs=1e-4),
+        "path unevenness, 16-D": pytest.approx(0, abs=1e-3),
+    }
+
+
+class Thick(torch.nn.Module):
+    """Decodes a code's first number as the width of a bar."""
+
+    def decode(self, z):
+        x = torch.arange(28) - 13.5
+        half = (4 + z[:, 0]).view(-1, 1, 1, 1) / 2
+        bar = (half - x.abs().view(1, 1, 1, 28) + 0.5).clamp(0, 1)
+        return bar.expand(-1, 1, 28, 28) * (x.abs() < 10).float().view(1, 1, 28, 1)
+
+
+def test_a_direction_that_thickens_correlates_with_thickness():
+    bases = torch.randn(5, 3, generator=tool.generator(0)) * 0.1
+    along, across = torch.tensor([1.5, 0, 0]), torch.tensor([0, 1.5, 0])
+    r, change = tool.response(Thick(), bases, along, "thickness")
+    assert r > 0.98 and change == pytest.approx(3, rel=0.1)
+    r, change = tool.response(Thick(), bases, -along, "thickness")
+    assert r < -0.98 and change == pytest.approx(-3, rel=0.1)
+    r, change = tool.response(Thick(), bases, across, "thickness")
+    assert not abs(r) > 0.1 and abs(change) < 0.1
+
+
+def test_losses_of_the_runs_are_the_same_reconstruction(few):
+    x = datasets.to_float(few[:50])
+    torch.manual_seed(0)
+    ae = models.Autoencoder(3)
+    expected = losses.bernoulli(ae(x), x)
+    assert torch.equal(tool.Run("ae", 3, 0).loss(ae, x)["loss"], expected)
+    torch.manual_seed(0)
+    vae = models.VariationalAutoencoder(3)
+    terms = tool.Run("vae", 3, 0, beta=4.0).loss(vae, x, tool.generator(0))
+    assert terms["loss"] == pytest.approx((terms["reconstruction"] + 4 * terms["kl"]).item())
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """A matrix whose runs cost nothing, in a repository of its own."""
+    runs = [run for run in tool.matrix() if run.latent_dim == 4]
+    numbers = dict.fromkeys((part.metric for claim in CLAIMS.values() for part in claim.parts), 1.0)
+    performed = []
+
+    def perform(run):
+        if len(performed) == perform.stop:
+            raise KeyboardInterrupt
+        performed.append(run.name)
+        return {"settings": {"seed": run.seed}, "numbers": numbers, "seconds": 1.0}
+
+    perform.stop = None
+    monkeypatch.setattr(tool, "matrix", lambda: runs)
+    monkeypatch.setattr(tool, "perform", perform)
+    monkeypatch.setattr(tool, "RESULTS", tmp_path / "claims.json")
+    monkeypatch.setattr(tool, "quote", lambda text, name: (tmp_path / "ledger.md").write_text(text, "utf-8"))
+    monkeypatch.setattr(tool, "measured", lambda runs: dict.fromkeys(("ae", "vae", "control"), {
+        part.metric: [1.0] * 5 for claim in CLAIMS.values() for part in claim.parts
+    }))  # fmt: skip
+    monkeypatch.setattr("sys.argv", ["claims"])
+    return performed, perform, tmp_path
+
+
+def test_it_goes_on_where_it_was_stopped(small, capsys):
+    performed, perform, folder = small
+    perform.stop = 3
+    with pytest.raises(KeyboardInterrupt):
+        tool.main()
+    assert len(json.loads((folder / "claims.json").read_text())["runs"]) == 3
+    assert not (folder / "ledger.md").exists()
+    perform.stop = None
+    assert tool.main() == 0
+    assert performed == [run.name for run in tool.matrix()], "none twice, none left out"
+    assert "2 of 5 seeds done" in capsys.readouterr().out
+    assert "does not hold" in (folder / "ledger.md").read_text("utf-8")
+    assert not list(folder.glob("*.part"))
+
+
+def test_results_of_two_versions_do_not_mix(small, capsys, monkeypatch):
+    performed, perform, folder = small
+    (folder / "claims.json").write_text(json.dumps({"versions": {"torch": "0"}, "runs": {}}))
+    assert tool.main() == 2 and "--fresh" in capsys.readouterr().out and not performed
+    monkeypatch.setattr("sys.argv", ["claims", "--fresh"])
+    assert tool.main() == 0 and len(performed) == len(tool.matrix())
+
+
+def test_a_word_that_it_does_not_know_is_refused(small, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["claims", "--again"])
+    assert tool.main() == 2 and "--again" in capsys.readouterr().out
+
+
+def test_quote_writes_between_the_right_marks(tmp_path):
+    readme = tmp_path / "README.md"
+    both = "<!-- claims -->\n{}\n<!-- /claims -->\n<!-- bench -->\nold\n<!-- /bench -->\n"
+    readme.write_text(both.format(""), "utf-8")
+    bench.quote("new", readme, "claims")
+    assert readme.read_text("utf-8") == both.format("new")

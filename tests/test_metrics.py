@@ -1,0 +1,324 @@
+"""The measures of the course's claims; those of notebooks 01 and 02 are in test_latent_metrics_plots."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import sqrtm
+from scipy.ndimage import gaussian_filter
+
+from latentlab_helpers import latent, metrics
+
+
+@pytest.fixture
+def digits(test):
+    return test.images[:100].float() / 255
+
+
+@pytest.fixture
+def blobs(generator):
+    """Three tight clusters far apart, 60 points each, and their labels."""
+    labels = torch.arange(180) % 3
+    centres = torch.tensor([[0.0, 0.0, 0.0], [50.0, 0.0, 0.0], [0.0, 50.0, 0.0]])
+    return centres[labels] + 0.5 * torch.randn(180, 3, generator=generator), labels
+
+
+@pytest.fixture
+def noise(generator):
+    """Points without any structure, and labels that say nothing about them."""
+    return torch.randn(2000, 3, generator=generator), torch.randint(4, (2000,), generator=generator)
+
+
+def blurred(images):
+    return torch.nn.functional.avg_pool2d(images, 3, stride=1, padding=1)
+
+
+def test_ssim_of_known_cases(digits):
+    assert metrics.ssim(digits, digits) == pytest.approx(1)
+    # Without variance only the term of the means is left (Wang et al., eq. 6), with C1 = 0.01².
+    grey, white = torch.full((2, 1, 28, 28), 0.5), torch.ones(2, 1, 28, 28)
+    expected = (2 * 0.5 * 1 + 1e-4) / (0.5**2 + 1**2 + 1e-4)
+    assert metrics.ssim(grey, white) == pytest.approx(expected)
+    assert metrics.ssim(grey.expand(2, 3, 28, 28), white.expand(2, 3, 28, 28)) == pytest.approx(expected)
+    little, much = (metrics.ssim((digits + shift).clamp(0, 1), digits) for shift in (0.05, 0.3))
+    assert 1 > metrics.ssim(blurred(digits), digits) > metrics.ssim(digits.flip(0), digits)
+    assert 1 > little > much
+
+
+def test_ssim_is_the_formula_of_the_paper(digits):
+    """Written out with a Gaussian window, on the pixels whose window lies within the image."""
+    pairs = []
+    for x, y in zip(digits[:5, 0].double().numpy(), blurred(digits)[:5, 0].double().numpy(), strict=True):
+        mean = lambda a: gaussian_filter(a, 1.5, radius=5)  # noqa: E731
+        mx, my = mean(x), mean(y)
+        vx, vy, vxy = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
+        c1, c2 = 0.01**2, 0.03**2
+        s = (2 * mx * my + c1) * (2 * vxy + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+        pairs.append(s[5:-5, 5:-5].mean())
+    assert metrics.ssim(digits[:5], blurred(digits)[:5]) == pytest.approx(np.mean(pairs), rel=1e-5)
+
+
+def test_images_that_are_no_pairs_are_refused(digits):
+    for measure in (metrics.ssim, metrics.sharpness):
+        for images in (digits[:9], digits[:, 0], digits[..., :20]):
+            with pytest.raises(ValueError, match="must be pairs"):
+                measure(images, digits)
+        with pytest.raises(ValueError, match=r"in \[0, 1\]"):
+            measure(digits * 255, digits)
+        assert measure((digits * 255).byte(), digits) == pytest.approx(1, abs=0.02)
+
+
+def test_sharpness_of_known_cases(digits):
+    assert metrics.sharpness(digits, digits) == 1
+    assert metrics.sharpness(0.5 * digits, digits) == pytest.approx(0.25)
+    once, twice = blurred(digits), blurred(blurred(digits))
+    assert 0.5 > metrics.sharpness(once, digits) > metrics.sharpness(twice, digits) > 0
+    assert metrics.sharpness(torch.zeros_like(digits), digits) == 0
+    # A dot's Laplacian is -4 and four ones, a bar's edge, away from its ends, 1 and -1.
+    dot, bar = torch.zeros(1, 2, 28, 28), torch.zeros(1, 2, 28, 28)
+    dot[0, 1, 14, 14] = 1
+    bar[0, 0, :, 10:15] = 1
+    assert metrics.sharpness(bar, dot) == pytest.approx((4 * 26 + 2 * (2 * 1 + 2 * 4 + 3 * 1)) / 20)
+    with pytest.raises(ValueError, match="without any edge"):
+        metrics.sharpness(digits, torch.zeros_like(digits))
+
+
+def rows_with(mean, covariance, n=500):
+    """Features whose sample mean and covariance are exactly these."""
+    draws = np.random.default_rng(0).standard_normal((n, len(mean)))
+    draws -= draws.mean(0)
+    draws = draws @ np.linalg.inv(np.linalg.cholesky(np.cov(draws.T))).T
+    return torch.tensor(draws @ np.linalg.cholesky(covariance).T + mean)
+
+
+def test_frechet_distance_of_gaussians_with_a_closed_form():
+    a = rows_with([0.0, 0.0, 0.0], np.diag([1.0, 4.0, 9.0]))
+    b = rows_with([1.0, -2.0, 0.0], np.diag([4.0, 4.0, 1.0]), n=300)
+    # Diagonal covariances: the means' distance and that of the standard deviations, squared.
+    expected = (1 + 4) + (1 - 2) ** 2 + 0 + (3 - 1) ** 2
+    assert metrics.frechet_distance(a, b) == pytest.approx(expected)
+    assert metrics.frechet_distance(b, a) == pytest.approx(expected)
+    turn, _ = np.linalg.qr(np.random.default_rng(1).standard_normal((3, 3)))
+    turn = torch.tensor(turn)
+    assert metrics.frechet_distance(a @ turn + 7, b @ turn + 7) == pytest.approx(expected)
+    # One Gaussian against itself, turned by an angle: 2 tr C - 2 tr (C R C R')^½, here 2 by 2.
+    angle, (s, t) = math.radians(30), (9.0, 1.0)
+    turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]).double()
+    c = rows_with([0.0, 0.0], np.diag([s, t]))
+    product = np.diag([s, t]) @ turn.numpy() @ np.diag([s, t]) @ turn.numpy().T
+    root = math.sqrt(np.trace(product) + 2 * math.sqrt(np.linalg.det(product)))
+    assert metrics.frechet_distance(c, c @ turn.T) == pytest.approx(2 * (s + t) - 2 * root)
+    assert root < s + t
+    one = torch.tensor([[0.0], [2.0]]), torch.tensor([[5.0], [9.0]])  # variances 2 and 8, means 1 and 7
+    assert metrics.frechet_distance(*one) == pytest.approx(36 + (math.sqrt(8) - math.sqrt(2)) ** 2)
+
+
+def test_frechet_distance_agrees_with_scipys_root(digits, generator):
+    mix = torch.randn(12, 12, generator=generator)
+    a, b = torch.randn(400, 12, generator=generator) @ mix, torch.rand(300, 12, generator=generator)
+    c1, c2 = (np.cov(part.double().numpy().T) for part in (a, b))
+    means = (a.double().mean(0) - b.double().mean(0)).square().sum().item()
+    expected = means + np.trace(c1 + c2 - 2 * sqrtm(c1 @ c2).real)
+    assert metrics.frechet_distance(a, b) == pytest.approx(expected)
+    # Fewer rows than pixels: the covariance is singular.
+    assert metrics.frechet_distance(digits.flatten(1), digits.flatten(1)) == pytest.approx(0, abs=1e-4)
+    assert metrics.frechet_distance(digits.flatten(1), digits.flatten(1) + 0.1) == pytest.approx(
+        7.84, abs=1e-3
+    )
+
+
+def test_frechet_distance_refuses_what_has_no_gaussian():
+    rows = torch.zeros(5, 3)
+    for a, b in ((rows, rows[:, :2]), (rows, rows[:1]), (rows[:1], rows), (rows[0], rows[0])):
+        with pytest.raises(ValueError, match="2 rows or more"):
+            metrics.frechet_distance(a, b)
+    with pytest.raises(ValueError, match="finite"):
+        metrics.frechet_distance(rows, rows.clone().fill_(torch.nan))
+
+
+def test_classes_that_lie_apart_are_found_and_noise_is_chance(blobs, noise):
+    codes, labels = blobs
+    halves = codes[:90], labels[:90], codes[90:], labels[90:]
+    assert metrics.knn_accuracy(*halves) == metrics.linear_probe(*halves) == 1
+    assert metrics.silhouette(codes, labels) > 0.95
+    assert metrics.cluster_agreement(codes, labels) == metrics.neighbourhood_hit(codes, labels) == 1
+    codes, labels = noise
+    halves = codes[:1000], labels[:1000], codes[1000:], labels[1000:]
+    assert metrics.knn_accuracy(*halves) == pytest.approx(0.25, abs=0.05)
+    assert metrics.linear_probe(*halves) == pytest.approx(0.25, abs=0.05)
+    assert metrics.silhouette(codes, labels) == pytest.approx(0, abs=0.02)
+    assert metrics.cluster_agreement(codes, labels) == pytest.approx(0, abs=0.01)
+    assert metrics.neighbourhood_hit(codes, labels) == pytest.approx(0.25, abs=0.02)
+
+
+def test_a_ring_around_a_blob_tells_the_probes_apart(generator):
+    """Neighbours see it, a straight line and k-means don't, and the silhouette calls it a muddle."""
+    labels = torch.arange(1000) % 2
+    points = torch.randn(1000, 2, generator=generator)
+    points = torch.where(labels[:, None] == 0, 0.2 * points, 5 * points / points.norm(dim=1, keepdim=True))
+    halves = points[:500], labels[:500], points[500:], labels[500:]
+    assert metrics.knn_accuracy(*halves) == metrics.neighbourhood_hit(points, labels) == 1
+    assert metrics.linear_probe(*halves) < 0.75
+    assert metrics.cluster_agreement(points, labels) < 0.5 and metrics.silhouette(points, labels) < 0.5
+
+
+def test_knn_takes_a_vote_of_k():
+    codes, labels = torch.tensor([[0.0], [1.0], [1.1], [9.0]]), torch.tensor([3, 7, 7, 3])
+    ask, answer = torch.tensor([[0.1]]), torch.tensor([3])
+    assert [metrics.knn_accuracy(codes, labels, ask, answer, k) for k in (1, 3)] == [1, 0]
+    for k in (0, 5):
+        with pytest.raises(ValueError, match="between 1 and 4"):
+            metrics.knn_accuracy(codes, labels, ask, answer, k)
+
+
+def test_a_linear_probe_standardizes(generator):
+    """The dimension that tells the classes apart is a thousandth of the other one."""
+    labels = torch.randint(2, (400,), generator=generator)
+    codes = torch.stack([torch.randn(400, generator=generator), 1e-3 * labels], dim=1)
+    assert metrics.linear_probe(codes[:200], labels[:200], codes[200:], labels[200:]) == 1
+
+
+def test_the_silhouette_is_rousseeuws():
+    codes, labels = torch.tensor([[0.0], [1.0], [10.0], [12.0]]), torch.tensor([0, 0, 1, 1])
+    own, other = [1, 1, 2, 2], [(10 + 12) / 2, (9 + 11) / 2, (10 + 9) / 2, (12 + 11) / 2]
+    expected = np.mean([(b - a) / max(a, b) for a, b in zip(own, other, strict=True)])
+    assert metrics.silhouette(codes, labels) == pytest.approx(expected)
+
+
+def test_cluster_agreement_repeats_with_its_seed(noise):
+    codes, labels = noise
+    assert metrics.cluster_agreement(codes, labels, seed=1) == metrics.cluster_agreement(
+        codes, labels, seed=1
+    )
+    with pytest.raises(ValueError, match="2 different labels"):
+        metrics.cluster_agreement(codes, torch.zeros(2000))
+
+
+def test_neighbourhood_hit_is_what_counting_gives(noise):
+    codes, labels = noise[0][:200], noise[1][:200]
+    hits = []
+    for i in range(200):
+        distance = (codes - codes[i]).norm(dim=1)
+        distance[i] = torch.inf
+        hits += [(labels[distance.argsort()[:7]] == labels[i]).float().mean().item()]
+    assert metrics.neighbourhood_hit(codes, labels, k=7) == pytest.approx(np.mean(hits))
+    # Copies of a point are its neighbours, but the point itself is none.
+    same, label = torch.zeros(6, 2), torch.tensor([0, 0, 0, 1, 1, 1])
+    assert metrics.neighbourhood_hit(same, label, k=5) == pytest.approx(2 / 5)
+
+
+def test_labels_and_codes_must_belong_together(blobs):
+    codes, labels = blobs
+    for measure in (metrics.silhouette, metrics.cluster_agreement, metrics.neighbourhood_hit):
+        with pytest.raises(ValueError, match="every code needs a label"):
+            measure(codes, labels[:-1])
+        with pytest.raises(ValueError, match=r"codes must be \(n, latent_dim\)"):
+            measure(codes[:, 0], labels)
+    for k in (0, 180):
+        with pytest.raises(ValueError, match="between 1 and 179"):
+            metrics.neighbourhood_hit(codes, labels, k)
+    for measure in (metrics.knn_accuracy, metrics.linear_probe):
+        with pytest.raises(ValueError, match="every code needs a label"):
+            measure(codes, labels, codes, labels[:-1])
+
+
+def test_trustworthiness_of_a_true_map_and_of_a_random_one(generator):
+    flat = torch.randn(600, 2, generator=generator)
+    lift, _ = torch.linalg.qr(torch.randn(16, 2, generator=generator))
+    codes = 3 * flat @ lift.T
+    assert metrics.trustworthiness(codes, flat) == pytest.approx(1)
+    assert metrics.trustworthiness(codes, flat[torch.randperm(600, generator=generator)]) == pytest.approx(
+        0.5, abs=0.05
+    )
+    # By its formula, on points so few that the ranks can be counted; a fold brings strangers together.
+    line = torch.tensor([0.0, 1.0, 2.1, 3.3, 4.6, 6.0, 7.5])[:, None]
+    fold = torch.tensor([0.0, 1.0, 2.1, 3.3, 2.75, 1.4, 0.45])[:, None]
+
+    def counted(codes, places):
+        wrong = 0
+        for i in range(7):
+            near = [j for j in (places - places[i]).abs()[:, 0].argsort().tolist() if j != i][:2]
+            ranks = [j for j in (codes - codes[i]).abs()[:, 0].argsort().tolist() if j != i]
+            wrong += sum(max(0, ranks.index(j) + 1 - 2) for j in near)
+        return 1 - 2 / (7 * 2 * (2 * 7 - 3 * 2 - 1)) * wrong
+
+    assert metrics.trustworthiness(line, fold, k=2) == pytest.approx(counted(line, fold))
+    assert counted(line, fold) < counted(fold, line) - 0.05, "the other way round is another question"
+    for k, places in ((5, flat[:9]), (0, flat), (300, flat)):
+        with pytest.raises(ValueError, match="place on the map"):
+            metrics.trustworthiness(codes, places, k)
+
+
+def test_neighbours_of_codes_that_are_pixels_are_alike_and_of_noise_are_not(test, generator):
+    images, labels = test.images[:1000], test.labels[:1000]
+    chance = metrics.neighbour_distance_ratio(torch.randn(1000, 4, generator=generator), images)
+    assert chance == pytest.approx(1, abs=0.03)
+    nearest = metrics.neighbour_distance_ratio(images, images)
+    by_class = torch.nn.functional.one_hot(labels, 10) + 0.01 * torch.rand(1000, 10, generator=generator)
+    assert nearest < metrics.neighbour_distance_ratio(by_class, images) < 0.95
+    again = [metrics.neighbour_distance_ratio(images, images, seed=seed) for seed in (0, 1)]
+    assert again[0] == nearest != again[1] and again[1] == pytest.approx(nearest, rel=0.03)
+
+
+def test_neighbour_distance_ratio_counted_by_hand():
+    images = torch.tensor([0.0, 0.1, 0.7]).view(3, 1, 1, 1).expand(3, 1, 2, 2)
+    codes = torch.tensor([[0.0], [5.0], [6.0]])  # nearest: 1, 2, 1; with seed 0, the others: see below
+    steps = torch.randint(1, 3, (3,), generator=torch.Generator().manual_seed(0)).tolist()
+    values, near = [0.0, 0.1, 0.7], [1, 2, 1]
+    others = [(i + step) % 3 for i, step in enumerate(steps)]
+    expected = sum(abs(values[i] - values[near[i]]) for i in range(3))
+    expected /= sum(abs(values[i] - values[others[i]]) for i in range(3))
+    assert metrics.neighbour_distance_ratio(codes, images) == pytest.approx(expected)
+    with pytest.raises(ValueError, match="every image needs a code"):
+        metrics.neighbour_distance_ratio(codes[:2], images)
+    with pytest.raises(ValueError, match="all the same"):
+        metrics.neighbour_distance_ratio(codes, torch.zeros(3, 1, 2, 2))
+    with pytest.raises(ValueError, match="k must lie between"):
+        metrics.neighbour_distance_ratio(codes[:1], images[:1])
+
+
+def test_the_pixel_blend_is_the_shortest_path_and_even(digits):
+    straight = latent.lerp(digits[0].flatten(), digits[1].flatten(), 9).view(9, 1, 28, 28)
+    detour = torch.cat([straight[:5], digits[5:6], straight[5:]])
+    length, unevenness = metrics.path_length_and_evenness(torch.stack([straight, detour[:9]]))
+    assert length.shape == unevenness.shape == (2,)
+    assert length[0].item() == pytest.approx(1, rel=1e-5) and unevenness[0].item() < 1e-4
+    assert length[1] > 1.1 and unevenness[1] > 0.1
+
+
+def test_path_length_and_evenness_counted_by_hand():
+    # Over the corner of a 3-4-5 triangle.
+    corners = torch.tensor([[0.0, 0.0], [3.0, 0.0], [3.0, 4.0]]).view(3, 1, 1, 2)
+    length, unevenness = metrics.path_length_and_evenness(corners)
+    assert length.tolist() == pytest.approx([7 / 5]) and unevenness.tolist() == pytest.approx([0.5 / 3.5])
+    length, unevenness = metrics.path_length_and_evenness(corners[:2])
+    assert (length.tolist(), unevenness.tolist()) == ([1], [0])
+    back = torch.cat([corners, corners[:1]])
+    with pytest.raises(ValueError, match="ends must differ"):
+        metrics.path_length_and_evenness(torch.stack([corners[[0, 1, 2, 1]], back]))
+    for frames in (corners[:1], corners[:, 0], corners[None, :1]):
+        with pytest.raises(ValueError, match="2 steps or more"):
+            metrics.path_length_and_evenness(frames)
+
+
+def test_distance_to_the_nearest_real_image(test, digits):
+    real = test.images[:500]
+    distances = metrics.nearest_real_distance(digits, real)
+    assert distances.shape == (100,) and (distances == 0).all(), "they are among them"
+    halfway = (digits[:50] + digits[50:]) / 2
+    counted = [(real.float() / 255 - image).flatten(1).norm(dim=1).min() for image in halfway]
+    torch.testing.assert_close(metrics.nearest_real_distance(halfway, real), torch.stack(counted))
+    many = metrics.nearest_real_distance(halfway.repeat(9, 1, 1, 1), real)  # more than one chunk
+    torch.testing.assert_close(many, torch.stack(counted).repeat(9))
+    assert metrics.nearest_real_distance(digits[:0], real).shape == (0,)
+    for images in (digits[..., :20], digits[:, 0]):
+        with pytest.raises(ValueError, match="shape of the real ones"):
+            metrics.nearest_real_distance(images, real)
+
+
+def test_codes_that_still_have_a_gradient_can_be_measured(blobs):
+    codes, labels = blobs
+    codes.requires_grad_()
+    assert metrics.neighbourhood_hit(codes, labels) == 1
+    assert metrics.frechet_distance(codes, codes) == pytest.approx(0, abs=1e-9)
