@@ -88,6 +88,15 @@ def test_the_elbo_is_its_terms_with_beta_on_the_kl_alone(generator):
     torch.testing.assert_close(at(1.0, losses.gaussian)["reconstruction"], losses.gaussian(logits, x))
 
 
+def test_a_classifiers_loss_is_the_cross_entropy():
+    logits = torch.tensor([[2.0, 0.0], [0.0, 3.0], [1.0, 0.0]])
+    labels = torch.tensor([0, 1, 1])
+    terms = losses.classification_loss(lambda x: logits, None, None, labels)
+    by_hand = -logits.log_softmax(1)[torch.arange(3), labels].mean()
+    torch.testing.assert_close(terms["loss"], by_hand)
+    assert terms["accuracy"] == pytest.approx(2 / 3)
+
+
 def test_an_autoencoders_loss_is_the_reconstruction(generator):
     model, (_, x) = Autoencoder(3), random_case(generator)
     torch.testing.assert_close(losses.autoencoder_loss(model, x)["loss"], losses.mse(model(x), x))

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from latentlab_helpers.models import Autoencoder, VariationalAutoencoder
+from latentlab_helpers.models import Autoencoder, Classifier, VariationalAutoencoder
 
 KINDS = [Autoencoder, VariationalAutoencoder]
 
@@ -61,6 +61,45 @@ def test_every_layer_but_the_last_is_followed_by_a_relu(kind):
     assert model.encoder[0].out_channels == 16 and model.encoder[2].out_channels == 32
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_convolutional_model_may_have_a_hidden_layer(kind):
+    model = kind(3, architecture="conv", widths=(4, 8), hidden=50)
+    shapes = [tuple(w.shape) for w in model.state_dict().values() if w.ndim == 2]
+    assert shapes == [(50, 392), (3 * kind.heads, 50), (50, 3), (392, 50)]
+    assert model.config["hidden"] == 50 and model.decode(torch.zeros(2, 3)).shape == (2, 1, 28, 28)
+    again = kind(**model.config)
+    again.load_state_dict(model.state_dict())
+    names = [type(layer).__name__ for layer in [*model.encoder[-4:], *model.decoder[:4]]]
+    assert names == ["Flatten", "Linear", "ReLU", "Linear", "Linear", "ReLU", "Linear", "Unflatten"]
+
+
+def test_a_classifier_gives_logits_of_its_features():
+    model = Classifier(classes=7, image_shape=(3, 32, 24)).eval()
+    x = torch.rand(5, 3, 32, 24)
+    features = model.features(x)
+    assert features.shape == (5, 128) and features.min() >= 0
+    assert torch.equal(model(x), model.last(features)) and model(x).shape == (5, 7)
+    assert type(model)(**model.config).state_dict().keys() == model.state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        (torch.zeros(2, 1, 14, 14), r"shape \(batch, 1, 28, 28\)"),
+        (torch.full((2, 1, 28, 28), 255.0), "divide uint8 values by 255"),
+        (torch.zeros(2, 1, 28, 28, dtype=torch.uint8), "use datasets.to_float"),
+    ],
+)
+def test_a_classifier_refuses_what_is_no_image(images, message):
+    with pytest.raises(ValueError, match=message):
+        Classifier()(images)
+
+
+def test_a_classifier_needs_images_that_can_be_halved_twice():
+    with pytest.raises(ValueError, match="divisible by 4, not 28×30"):
+        Classifier(image_shape=(1, 28, 30))
+
+
 def test_depth_follows_widths():
     deep = Autoencoder(5, widths=(300, 100))
     shapes = [tuple(w.shape) for w in deep.state_dict().values() if w.ndim == 2]
@@ -116,6 +155,8 @@ def test_a_latent_size_that_cannot_work(kind, size):
         ({"image_shape": (28, 28)}, "channels, height, width"),
         ({"architecture": "conv", "image_shape": (1, 30, 30)}, "divisible by 4"),
         ({"architecture": "conv", "widths": ()}, "at least one"),
+        ({"architecture": "conv", "hidden": 0}, "1 or more"),
+        ({"architecture": "mlp", "hidden": 20}, "an MLP's layers are its widths"),
     ],
 )
 def test_settings_that_cannot_work(settings, message):

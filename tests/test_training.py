@@ -285,6 +285,57 @@ def test_a_convolutional_autoencoder_does_not_stay_in_the_dark(train, test, late
     assert (x.square().mean() - x.mean() ** 2) > 0.09, "and black or grey would be worse still"
 
 
+def test_labels_reach_the_loss_with_their_images(few, train):
+    """The images' first pixel says which label belongs to them."""
+    labels = torch.arange(len(few)) % 7
+    marked = few.clone() * 0
+    marked[:, 0, 0, 0] = labels
+    seen = []
+
+    def loss(model, x, generator, y):
+        assert torch.equal((x[:, 0, 0, 0] * 255).round().long(), y)
+        seen.extend(y.tolist())
+        return {"loss": model(x).square().mean()}
+
+    model = nn.Conv2d(1, 1, 3)
+    fit(model, marked.byte(), labels=labels, epochs=2, batch_size=60, loss=loss, progress=False)
+    assert sorted(seen) == sorted(labels.tolist() * 2) and seen[: len(few)] != labels.tolist()
+    evaluate(model, marked.byte(), loss, labels=labels, batch_size=70)
+    history = fit(
+        model, marked.byte(), labels=labels, test_images=marked[:50].byte(), test_labels=labels[:50],
+        epochs=1, loss=loss, progress=False,
+    )  # fmt: skip
+    assert len(history.test["loss"]) == 1
+
+
+@pytest.mark.parametrize("which", ["labels", "test_labels"])
+def test_every_image_needs_a_label(few, which):
+    with pytest.raises(ValueError, match="every image needs a label"):
+        fit(Autoencoder(2), few, test_images=few, epochs=1, progress=False, **{which: torch.zeros(3)})
+
+
+def test_a_classifier_learns_its_labels(train, test):
+    torch.manual_seed(0)
+    model = models.Classifier()
+    images, labels = train.images[:6000], train.labels[:6000]
+    fit(model, images, labels=labels, loss=losses.classification_loss, epochs=1, progress=False)
+    terms = evaluate(model, test.images[:2000], losses.classification_loss, labels=test.labels[:2000])
+    assert terms["accuracy"] > 0.85
+
+
+def test_a_schedule_of_ones_own(few):
+    rates = []
+
+    def halving(optimizer, steps):
+        assert steps == 3 * math.ceil(len(few) / 100)
+        schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
+        optimizer.register_step_pre_hook(lambda o, *_: rates.append(o.param_groups[0]["lr"]))
+        return schedule
+
+    fit(Autoencoder(2), few, epochs=3, lr=0.01, schedule=halving, progress=False)
+    assert rates[:3] == [0.01, 0.005, 0.0025] and len(rates) == 3 * math.ceil(len(few) / 100)
+
+
 def test_the_same_seed_gives_the_same_numbers_and_another_gives_others(few):
     (a, first), (b, second), (c, third) = (trained(few, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(weights_of(a), weights_of(b)) and first.train == second.train
