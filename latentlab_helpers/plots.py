@@ -159,6 +159,31 @@ def spread(panels: Mapping[str, Mapping[str, Sequence[float]]], alt: str) -> Fig
     return fig
 
 
+def progress(
+    curves: Mapping[str, Sequence[tuple[Sequence[float], Sequence[float]]]],
+    target: float,
+    ylabel: str,
+    alt: str,
+) -> Figure:
+    """A thin line (steps, values) for each seed of each name, and a dashed one at the target.
+
+    The steps are drawn by their logarithm; a step 0 is left out. Taught in notebook 03.
+    """
+    fig = Figure(figsize=(5.4, 3.2), layout="constrained")
+    ax = fig.subplots()
+    for (name, runs), (colour, style) in _styles(curves):
+        for i, (steps, values) in enumerate(runs):
+            label = None if i else name
+            ax.plot(steps[1:], values[1:], style[1:], color=colour, linewidth=1, alpha=0.8, label=label)
+    ax.axhline(target, color=BLACK, linewidth=1, linestyle=":")
+    ax.set(xscale="log", xlabel="training steps", ylabel=ylabel)
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.legend(frameon=False)
+    ax.grid(alpha=0.3)
+    fig.alt = alt
+    return fig
+
+
 def trade_off(
     points: Mapping[str, tuple[Sequence[float], Sequence[float]]], labels: tuple[str, str], alt: str
 ) -> Figure:
@@ -176,6 +201,36 @@ def trade_off(
     ax.set(xlabel=labels[0], ylabel=labels[1])
     ax.margins(0.12)
     ax.grid(alpha=0.3)
+    fig.alt = alt
+    return fig
+
+
+def along(
+    x: Sequence[float],
+    panels: Mapping[str, Mapping[str, Sequence[float]]],
+    xlabel: str,
+    alt: str,
+    references: Mapping[str, float] | None = None,
+) -> Figure:
+    """A panel for each measure, side by side, in it a line over x for each name; one legend for all.
+
+    `references`: for a measure, the value of real digits, as a dotted line. Taught in notebook 05. Raises
+    ValueError for a line that has not one value for each x.
+    """
+    fig = Figure(figsize=(0.6 + 2.6 * len(panels), 3.1), layout="constrained")
+    axes, legend = fig.subplots(1, len(panels), squeeze=False)[0], {}
+    for ax, (measure, curves) in zip(axes, panels.items(), strict=True):
+        for (name, values), (colour, style) in _styles(curves):
+            if len(values) != len(x):
+                raise ValueError(f"{name!r} needs a value for each x: {len(x)}, not {len(values)}")
+            (legend[name],) = ax.plot(x, values, style, color=colour, markersize=4)
+        if measure in (references or {}):
+            legend["real digits"] = ax.axhline(references[measure], color=BLACK, linestyle=":")
+        ax.set_title(measure, fontsize=9)
+        ax.set_xlabel(xlabel, fontsize=9)
+        ax.tick_params(labelsize=8)
+        ax.grid(alpha=0.3)
+    fig.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=6, frameon=False, fontsize=9)
     fig.alt = alt
     return fig
 

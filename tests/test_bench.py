@@ -195,7 +195,7 @@ def test_parts_are_kept_and_machines_are_not_mixed(tmp_path, monkeypatch, capsys
     file = tmp_path / "bench.json"
     monkeypatch.setattr(bench, "RESULTS", file)
     monkeypatch.setattr(bench, "PICTURE", tmp_path / "growth.png")
-    monkeypatch.setattr(bench.quote, "__defaults__", (readme,))
+    monkeypatch.setattr(bench.quote, "__defaults__", (readme, "bench"))
     monkeypatch.setattr(bench, "MEASURE", {name: (lambda n=name: results[n]) for name in bench.MEASURE})
     monkeypatch.setattr(sys, "argv", ["bench", "start"])
     assert bench.main() == 0

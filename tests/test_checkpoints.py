@@ -3,7 +3,7 @@ import torch
 from safetensors import safe_open
 
 from latentlab_helpers import checkpoints, models
-from tools import likelihood, weights
+from tools import bench, likelihood, weights
 
 FIELDS = {"model", "config", "recipe", "seed", "versions", "test_by_epoch", "test"}
 
@@ -12,7 +12,7 @@ FIELDS = {"model", "config", "recipe", "seed", "versions", "test_by_epoch", "tes
 def test_shipped_weights_reach_what_their_file_says(name, test):
     stated = checkpoints.metadata(name)
     assert set(stated) == FIELDS
-    assert weights.measure(checkpoints.load(name), test.images) == pytest.approx(stated["test"], rel=1e-3)
+    assert weights.measure(checkpoints.load(name), test) == pytest.approx(stated["test"], rel=1e-3)
     last = stated["test_by_epoch"]["loss"][-1]
     assert stated["test"]["loss"] == pytest.approx(last, rel=1e-3), "float16 must not cost anything"
     assert len(stated["test_by_epoch"]["loss"]) == stated["recipe"]["epochs"]
@@ -32,7 +32,33 @@ def test_shipped_weights_are_small_and_follow_the_recipe(name):
 
 
 def test_every_recipe_has_its_file_and_every_file_its_recipe():
-    assert checkpoints.names() == sorted(weights.MODELS)
+    assert checkpoints.names() == sorted([*weights.MODELS, likelihood.NAME])
+
+
+def test_the_likelihood_is_what_its_file_says(test):
+    """The ELBO of all test images again; the bound on log p(x), which takes long, on a few of them."""
+    stated, model = checkpoints.metadata(likelihood.NAME), checkpoints.load(likelihood.NAME)
+    assert stated["recipe"].items() >= likelihood.RECIPE.items() and stated["seed"] == likelihood.SEED
+    assert stated["config"].items() >= {**likelihood.CONFIG, "widths": [32, 64]}.items()
+    recorded = stated["test"]
+    assert recorded["images"] == 10000 and recorded["samples"] >= 1000
+    again = likelihood.measure(model, test.images, samples=1)
+    assert again["elbo"] == pytest.approx(recorded["elbo"], rel=1e-3)
+    assert again["log_likelihood"] == pytest.approx(recorded["elbo"], abs=0.5), "one sample: the ELBO"
+    assert recorded["elbo"] + 3 < recorded["log_likelihood"] < -80 and recorded["standard_error"] < 0.5
+    few = likelihood.measure(model, test.images[:100], samples=300)
+    gained = recorded["log_likelihood"] - recorded["elbo"]
+    assert few["log_likelihood"] - few["elbo"] == pytest.approx(gained, abs=2)
+    by_samples = {int(k): value for k, value in stated["first_five_hundred_images"].items()}
+    assert by_samples[max(by_samples)] > by_samples[min(by_samples)], "it rises with the samples"
+
+
+def test_the_readme_quotes_the_likelihood():
+    readme = (bench.ROOT / "README.md").read_text("utf-8")
+    said = likelihood.sentence(checkpoints.metadata(likelihood.NAME))
+    assert f"<!-- likelihood -->\n{said}\n<!-- /likelihood -->" in readme
+    stated = checkpoints.metadata(likelihood.NAME)
+    assert stated["test"]["log_likelihood"] > likelihood.PAPER and stated["seconds"] < 20 * 60
 
 
 def test_the_likelihood_command_trains_from_the_seed(few, monkeypatch, tmp_path, capsys):
@@ -41,11 +67,14 @@ def test_the_likelihood_command_trains_from_the_seed(few, monkeypatch, tmp_path,
     monkeypatch.setattr(likelihood, "RECIPE", {"epochs": 1, "batch_size": 100, "lr": 4e-3})
     monkeypatch.setattr(checkpoints, "folder", lambda: tmp_path)
     monkeypatch.setattr("sys.argv", ["likelihood", "2"])
+    said = []
+    monkeypatch.setattr(likelihood, "quote", lambda text, name: said.append((name, text)))
     assert likelihood.main() == 0
     stated = checkpoints.metadata(likelihood.NAME)
     assert str(stated["test"]) in capsys.readouterr().out and stated["test"]["samples"] == 2
     assert set(stated["first_five_hundred_images"]) == {"2", "10"}
     assert stated["recipe"]["epochs"] == 1 and stated["seconds"] > 0
+    assert said == [("likelihood", likelihood.sentence(stated))]
 
 
 def test_binarized_images_are_coin_flips(few):

@@ -119,6 +119,9 @@ def every_figure():
         "image_rows": plots.image_rows({"one": images[:4], "two": images[4:7]}, "alt"),
         "image_plane": plots.image_plane(images, (0, 1, 0, 2), ("x", "y"), "alt"),
         "loss_curves": plots.loss_curves({"train": [3, 2, 1], "test": [3, 2.5, 2]}, "nats", "alt"),
+        "spread": plots.spread({"MSE": {"AE": [1, 2, 3], "VAE": [2, 3, 4]}, "SSIM": {"AE": [0.5]}}, "alt"),
+        "progress": plots.progress({"AE": [([0, 1, 9], [0, 0.5, 1])] * 2}, 0.95, "share", "alt"),
+        "trade_off": plots.trade_off({"a": ([1, 3], [4, 6]), "b": ([5], [1])}, ("rate", "distortion"), "alt"),
         "error_against_size": plots.error_against_size({"PCA": {2: 0.1, 4: 0.05}}, "alt"),
         "latent_map": plots.latent_map(codes, labels, "alt", prior=[0.5]),
     }
@@ -136,6 +139,8 @@ def test_every_figure_carries_its_alternative_text_into_the_notebook(name):
     [
         ("image_plane", ("x", "y")),
         ("loss_curves", ("epoch", "nats")),
+        ("progress", ("training steps", "share")),
+        ("trade_off", ("rate", "distortion")),
         ("error_against_size", ("latent dimensions", "test MSE per pixel")),
         ("latent_map", ("$z_1$", "$z_2$")),
     ],
@@ -170,6 +175,33 @@ def test_curves_show_the_values_they_were_given():
     assert drawn == {"train": [[1, 2, 3], [3, 2, 1]], "test": [[1, 2, 3], [3, 2.5, 2]]}
     ax = every_figure()["error_against_size"].axes[0]
     assert [list(ax.lines[0].get_xdata()), list(ax.lines[0].get_ydata())] == [[2, 4], [0.1, 0.05]]
+
+
+def test_recorded_seeds_are_drawn_thin_in_the_colour_of_their_name():
+    fig = plots.loss_curves({"a": [3, 2], "b": [4, 3]}, "nats", "alt", recorded={"b": [[5, 4], [6, 5]]})
+    lines = fig.axes[0].lines
+    assert [list(line.get_ydata()) for line in lines] == [[3, 2], [4, 3], [5, 4], [6, 5]]
+    assert lines[2].get_color() == lines[1].get_color() != lines[0].get_color()
+    assert lines[2].get_linewidth() < lines[1].get_linewidth()
+    assert [text.get_text() for text in fig.axes[0].get_legend().get_texts()] == ["a", "b"]
+
+
+def test_a_spread_has_a_panel_for_each_measure_and_a_point_for_each_seed():
+    first, second, empty = every_figure()["spread"].axes[:2] + [None]
+    assert [ax.get_title() for ax in (first, second)] == ["MSE", "SSIM"] and empty is None
+    assert [text.get_text() for text in first.get_yticklabels()] == ["AE", "VAE"]
+    assert [list(line.get_xdata()) for line in first.lines] == [[1, 2, 3], [2], [2, 3, 4], [3]]
+    four = plots.spread({str(i): {"AE": [i]} for i in range(4)}, "alt")
+    assert [ax.axison for ax in four.axes] == [True] * 4 + [False] * 2
+
+
+def test_progress_and_trade_off_show_every_seed():
+    ax = every_figure()["progress"].axes[0]
+    assert [list(line.get_xdata()) for line in ax.lines[:2]] == [[1, 9], [1, 9]]
+    assert list(ax.lines[2].get_ydata()) == [0.95, 0.95] and ax.get_xscale() == "log"
+    ax = every_figure()["trade_off"].axes[0]
+    assert [list(line.get_xdata()) for line in ax.lines] == [[2, 5], [1, 3], [5]]
+    assert {text.get_text() for text in ax.texts} == {"a", "b"}
 
 
 def test_rows_show_the_images_they_were_given_bytes_and_floats_alike():

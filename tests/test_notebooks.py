@@ -32,7 +32,13 @@ def python(cell):
 
 
 def test_the_numbered_notebooks_are_there():
-    assert [path.stem for path in PATHS][:2] == ["01_autoencoder", "02_variational_autoencoder"]
+    assert [path.stem for path in PATHS][:5] == [
+        "01_autoencoder",
+        "02_variational_autoencoder",
+        "03_loss_comparison",
+        "04_latent_space",
+        "05_latent_arithmetic",
+    ]
 
 
 def test_outputs_are_from_one_clean_run(notebook):

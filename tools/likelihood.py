@@ -18,8 +18,10 @@ import sys
 import torch
 
 from latentlab_helpers import checkpoints, datasets, losses, metrics, models, training
+from tools.bench import quote
 from tools.weights import round_as_stored, versions
 
+PAPER = -86.76  # nats, arXiv:1509.00519, Table 1: VAE, one stochastic layer, k = 1
 NAME, SEED, SAMPLES = "vae_conv_50_binarized", 0, 1000
 CONFIG = {"latent_dim": 50, "architecture": "conv", "widths": (32, 64), "hidden": 256}
 RECIPE = {"epochs": 60, "batch_size": training.BATCH_SIZE, "lr": 4e-3}
@@ -71,8 +73,32 @@ def main() -> int:
     print(f"{measured}", flush=True)
     some = {str(k): measure(model, test[:500], k)["log_likelihood"] for k in (samples, 5 * samples)}
     checkpoints.save(model, path, **stated, test=measured, first_five_hundred_images=some)
-    print(f"of the first five hundred images, with so many samples: {some}")
+    quote(sentence(checkpoints.metadata(path)), name="likelihood")
+    print(sentence(checkpoints.metadata(path)))
     return 0
+
+
+def sentence(stated: dict) -> str:
+    """What the README says of it, from the weights' header."""
+    test, config = stated["test"], stated["config"]
+    (fewer, less), (more, better) = sorted(
+        (int(k), value) for k, value in stated["first_five_hundred_images"].items()
+    )
+    result = (
+        f"On binarized MNIST, log p(x) ≥ {test['log_likelihood']:.2f} nats (standard error "
+        f"{test['standard_error']:.2f}; {test['images']:,} test images, {test['samples']:,} importance samples "
+        f"each; ELBO {test['elbo']:.2f}), after {stated['seconds'] / 60:.0f} minutes of training on two cores. "
+        f"Of the first 500 images it is {less:.2f} with {fewer:,} samples and {better:.2f} with {more:,}."
+    )
+    paper = (
+        "The paper on the importance-weighted bound (Burda et al., 2015, Table 1) has "
+        f"{PAPER} for its VAE, with 5,000 samples."
+    )
+    architecture = (
+        f"The model: 4×4 convolutions with {' and '.join(map(str, config['widths']))} channels, a hidden layer of "
+        f"{config['hidden']}, {config['latent_dim']} latent dimensions; `python course.py likelihood` trains it."
+    )
+    return f"{result} {paper} {architecture}"
 
 
 if __name__ == "__main__":
