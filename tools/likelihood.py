@@ -86,17 +86,18 @@ def sentence(stated: dict) -> str:
     )
     result = (
         f"On binarized MNIST, log p(x) ≥ {test['log_likelihood']:.2f} nats (standard error "
-        f"{test['standard_error']:.2f}; {test['images']:,} test images, {test['samples']:,} importance samples "
-        f"each; ELBO {test['elbo']:.2f}), after {stated['seconds'] / 60:.0f} minutes of training on two cores. "
-        f"Of the first 500 images it is {less:.2f} with {fewer:,} samples and {better:.2f} with {more:,}."
+        f"{test['standard_error']:.2f}; {test['images']:,} test images, {test['samples']:,} importance "
+        f"samples each; ELBO {test['elbo']:.2f}), after {stated['seconds'] / 60:.0f} minutes of training on "
+        f"two cores. Of the first 500 images it is {less:.2f} with {fewer:,} samples and {better:.2f} with {more:,}."
     )
     paper = (
         "The paper on the importance-weighted bound (Burda et al., 2015, Table 1) has "
         f"{PAPER} for its VAE, with 5,000 samples."
     )
     architecture = (
-        f"The model: 4×4 convolutions with {' and '.join(map(str, config['widths']))} channels, a hidden layer of "
-        f"{config['hidden']}, {config['latent_dim']} latent dimensions; `python course.py likelihood` trains it."
+        f"The model: 4×4 convolutions with {' and '.join(map(str, config['widths']))} channels, a hidden "
+        f"layer of {config['hidden']}, {config['latent_dim']} latent dimensions; `python course.py likelihood` "
+        "trains it."
     )
     return f"{result} {paper} {architecture}"
 
