@@ -88,7 +88,8 @@ def sentence(stated: dict) -> str:
         f"On binarized MNIST, log p(x) ≥ {test['log_likelihood']:.2f} nats (standard error "
         f"{test['standard_error']:.2f}; {test['images']:,} test images, {test['samples']:,} importance "
         f"samples each; ELBO {test['elbo']:.2f}), after {stated['seconds'] / 60:.0f} minutes of training on "
-        f"two cores. Of the first 500 images it is {less:.2f} with {fewer:,} samples and {better:.2f} with {more:,}."
+        f"two cores. Of the first 500 images it is {less:.2f} with {fewer:,} samples and {better:.2f} with "
+        f"{more:,}."
     )
     paper = (
         "The paper on the importance-weighted bound (Burda et al., 2015, Table 1) has "
@@ -96,8 +97,8 @@ def sentence(stated: dict) -> str:
     )
     architecture = (
         f"The model: 4×4 convolutions with {' and '.join(map(str, config['widths']))} channels, a hidden "
-        f"layer of {config['hidden']}, {config['latent_dim']} latent dimensions; `python course.py likelihood` "
-        "trains it."
+        f"layer of {config['hidden']}, {config['latent_dim']} latent dimensions; `python course.py "
+        "likelihood` trains it."
     )
     return f"{result} {paper} {architecture}"
 
