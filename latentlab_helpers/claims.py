@@ -183,16 +183,15 @@ def load() -> dict:
 
 
 def mean_and_spread(values: Sequence[float]) -> str:
-    """Mean ± sample standard deviation over the seeds, both to the digit that the spread reaches."""
+    """Mean ± sample standard deviation over the seeds, with the decimals that the spread's first digit needs.
+
+    Five decimals at most; if the spread is 0, as for a method without chance, three digits of the mean.
+    """
     mean, spread = statistics.fmean(values), statistics.stdev(values)
-    return f"{_digits(mean, spread)} ± {_digits(spread, spread)}"
-
-
-def _digits(value: float, spread: float) -> str:
-    """Three significant digits of the mean or one of the spread, whichever is more, and no exponents."""
-    finest = f"{spread:.0e}" if spread else "1e-3"
-    decimals = max(0, min(4, -int(finest.split("e")[1])))
-    return f"{value:,.{decimals}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    last = f"{spread:.0e}" if spread else f"{mean / 100:.0e}"
+    decimals = max(0, min(5, -int(last.split("e")[1])))
+    shown = f"{mean:,.{decimals}f} ± {spread:.{decimals}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return shown if float(f"{mean:.{decimals}f}") else shown.replace("-", "")  # no minus before a zero
 
 
 def table(numbers: Sequence[int], measured: Measured) -> str:
@@ -205,11 +204,13 @@ def table(numbers: Sequence[int], measured: Measured) -> str:
         claim = CLAIMS[number]
         control = f" (control: {claim.control})" if claim.control else ""
         lines.append(f"| **{number}. {claim.text}: {claim.verdict(measured)}**{control} | | | | | |")
-        for part in claim.parts:
+        # Of AE and VAE against a control there are two parts with the same numbers: one line for both.
+        for metric in dict.fromkeys(part.metric for part in claim.parts):
+            parts = [part for part in claim.parts if part.metric == metric]
             cells = [
-                mean_and_spread(measured[who][part.metric]) if part.metric in measured[who] else ""
-                for who in NAMES
+                mean_and_spread(measured[who][metric]) if metric in measured[who] else "" for who in NAMES
             ]
-            agreeing, seeds = part.agreeing(measured)
-            lines.append(f"| {part.metric} | {' | '.join(cells)} | {part.rule} | {agreeing} of {seeds} |")
+            rules = "<br>".join(part.rule for part in parts)
+            agreeing = "<br>".join("{} of {}".format(*part.agreeing(measured)) for part in parts)
+            lines.append(f"| {metric} | {' | '.join(cells)} | {rules} | {agreeing} |")
     return "\n".join(lines)

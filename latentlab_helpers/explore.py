@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import ipywidgets as widgets
 import torch
@@ -12,27 +12,46 @@ from .models import Autoencoder
 from .plots import to_png
 
 
-def latent_sliders(model: Autoencoder, codes: torch.Tensor) -> widgets.HBox:
-    """One slider for each latent dimension beside the image decoded there. Taught in notebook 01.
+def latent_sliders(
+    model: Autoencoder,
+    codes: torch.Tensor,
+    dimensions: Sequence[int] | None = None,
+    start: torch.Tensor | None = None,
+) -> widgets.HBox:
+    """One slider for each latent dimension beside the image decoded there. Taught in notebooks 01 and 04.
 
-    codes (n, latent_dim) of some images set the sliders' ranges (1 % to 99 %) and where they start,
-    the median. The box's `sliders` and `picture` are the widgets themselves.
-    Raises ValueError if the codes aren't the model's.
+    codes (n, latent_dim) of some images set the sliders' ranges (1 % to 99 %, and further if `start` lies
+    there). They begin at `start` (latent_dim,), otherwise at the median. `dimensions`, counted from 0, are
+    those that get a slider, in this order; the others stay where they begin. The box's `sliders` and
+    `picture` are the widgets themselves. Raises ValueError if codes, start or dimensions aren't the model's.
     """
-    if codes.ndim != 2 or codes.shape[1] != model.latent_dim:
-        raise ValueError(f"codes must have the shape (n, {model.latent_dim}), not {tuple(codes.shape)}")
-    low, start, high = codes.detach().float().quantile(torch.tensor([0.01, 0.5, 0.99]), dim=0).tolist()
+    size = model.latent_dim
+    if codes.ndim != 2 or codes.shape[1] != size:
+        raise ValueError(f"codes must have the shape (n, {size}), not {tuple(codes.shape)}")
+    low, median, high = codes.detach().float().cpu().quantile(torch.tensor([0.01, 0.5, 0.99]), dim=0)
+    begin = median if start is None else start.detach().float().cpu()
+    if begin.shape != (size,):
+        raise ValueError(f"start must have the shape ({size},), not {tuple(begin.shape)}")
+    dimensions = list(range(size) if dimensions is None else dimensions)
+    if not dimensions or min(dimensions) < 0 or max(dimensions) >= size:
+        raise ValueError(f"dimensions must lie between 0 and {size - 1}, not {dimensions}")
+    low, high = low.minimum(begin).tolist(), high.maximum(begin).tolist()
     sliders = [
         widgets.FloatSlider(
-            min=low[i], max=high[i], value=start[i], step=(high[i] - low[i]) / 100, description=f"z{i + 1}"
+            min=low[i],
+            max=high[i],
+            value=begin[i].item(),
+            step=(high[i] - low[i]) / 100,
+            description=f"z{i + 1}",
         )
-        for i in range(model.latent_dim)
+        for i in dimensions
     ]
     picture = widgets.Image(format="png", width=224, height=224)
 
     def draw(change=None):
-        z = torch.tensor([[slider.value for slider in sliders]])
-        picture.value = to_png(model.decode(z)[0])
+        z = begin.clone()
+        z[dimensions] = torch.tensor([slider.value for slider in sliders])
+        picture.value = to_png(model.decode(z[None])[0])
 
     for slider in sliders:
         slider.observe(draw, "value")

@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 import matplotlib
 import numpy as np
 import torch
+import torch.nn.functional as F
 from matplotlib import figure
+from matplotlib.colors import PowerNorm, to_rgb
 from matplotlib.patches import Circle
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 from PIL import Image
@@ -199,7 +201,7 @@ def trade_off(
         ax.plot(x, y, "o", color=BLUE, markersize=4, alpha=0.7)
         ax.annotate(name, mean, xytext=(6, 6), textcoords="offset points", fontsize=9)
     ax.set(xlabel=labels[0], ylabel=labels[1])
-    ax.margins(0.12)
+    ax.margins(x=0.2, y=0.12)
     ax.grid(alpha=0.3)
     fig.alt = alt
     return fig
@@ -211,14 +213,16 @@ def along(
     xlabel: str,
     alt: str,
     references: Mapping[str, float] | None = None,
+    same_scale: bool = False,
 ) -> Figure:
     """A panel for each measure, side by side, in it a line over x for each name; one legend for all.
 
-    `references`: for a measure, the value of real digits, as a dotted line. Taught in notebook 05. Raises
-    ValueError for a line that has not one value for each x.
+    `references`: for a measure, the value of real digits, as a dotted line. `same_scale`: the panels are
+    of one unit, and share the vertical axis. Taught in notebook 05. Raises ValueError for a line that has
+    not one value for each x.
     """
     fig = Figure(figsize=(0.6 + 2.6 * len(panels), 3.1), layout="constrained")
-    axes, legend = fig.subplots(1, len(panels), squeeze=False)[0], {}
+    axes, legend = fig.subplots(1, len(panels), squeeze=False, sharey=same_scale)[0], {}
     for ax, (measure, curves) in zip(axes, panels.items(), strict=True):
         for (name, values), (colour, style) in _styles(curves):
             if len(values) != len(x):
@@ -258,12 +262,7 @@ def latent_map(codes: torch.Tensor, labels: torch.Tensor, alt: str, prior: Seque
 
     `prior`: circles that hold these shares of N(0, I), whose radius in 2-D is sqrt(-2 log(1 - share)).
     """
-    if codes.ndim != 2 or codes.shape[1] != 2 or len(labels) != len(codes):
-        raise ValueError(
-            f"a map needs codes (n, 2) and a label for each, not {tuple(codes.shape)} and {len(labels)}"
-        )
-    if not all(0 < share < 1 for share in prior):
-        raise ValueError(f"a circle holds a share of the prior between 0 and 1, not {list(prior)}")
+    _check_map(codes, labels)
     fig = Figure(figsize=(6.2, 5.0), layout="constrained")
     ax = fig.subplots()
     codes = codes.detach()
@@ -273,16 +272,159 @@ def latent_map(codes: torch.Tensor, labels: torch.Tensor, alt: str, prior: Seque
             x, y = codes[turn::8][labels[turn::8] == digit].cpu().numpy().T
             name = None if turn else str(digit)
             ax.scatter(x, y, s=12, color=colour, marker=marker, linewidths=0, alpha=0.7, label=name)
-    for share in prior:
-        radius = math.sqrt(-2 * math.log(1 - share))
-        ax.add_patch(Circle((0, 0), radius, fill=False, linewidth=1.2, linestyle="--"))
-        ax.annotate(f"{share:.0%}", (0, radius), ha="center", va="bottom", fontsize=9)
+    _circles(ax, prior)
     ax.set(xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
     legend = ax.legend(title="digit", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     for handle in legend.legend_handles:
         handle.set(alpha=1, sizes=[28])
     fig.alt = alt
     return fig
+
+
+def digit_maps(
+    maps: Mapping[str, torch.Tensor], images: torch.Tensor, labels: torch.Tensor, alt: str
+) -> Figure:
+    """2-D codes (n, 2), a map for each name, with the digits themselves at their codes, coloured by label.
+
+    images (n, 1, height, width) and labels (n,) of the same n. Where two would overlap, the later one is
+    left out, and so are those beyond the middle 99.6 % of an axis. Taught in notebook 04.
+    """
+    # Axes of whole pixels, so that the digits, too, are drawn pixel by pixel: sharp, and half as many bytes.
+    side, width, height = 420, 480 * len(maps) + 15, 495
+    fig = Figure(figsize=(width / 100, height / 100), dpi=100)
+    for number, (name, codes) in enumerate(maps.items()):
+        _check_map(codes, labels)
+        ax = fig.add_axes(((60 + 480 * number) / width, 48 / height, side / width, side / height))
+        codes = codes.detach().cpu()
+        low, high = codes.quantile(torch.tensor([0.002, 0.998]), dim=0)
+        middle, half = (low + high) / 2, 0.52 * (high - low).max()
+        (left, bottom), (right, top) = (middle - half).tolist(), (middle + half).tolist()
+        canvas = _digits_at((codes - middle) / (2 * half) + 0.5, images, labels, side)
+        ax.imshow(canvas, extent=(left, right, bottom, top), interpolation="nearest")
+        ax.set(xlabel="$z_1$", ylabel="$z_2$")
+        ax.set_title(name, fontsize=10)
+    fig.alt = alt
+    return fig
+
+
+def _digits_at(places: torch.Tensor, images: torch.Tensor, labels: torch.Tensor, side: int) -> np.ndarray:
+    """A square picture (side, side, 3) with the images in their label's colour; places (n, 2) in [0, 1]."""
+    size, apart, levels = 20, np.array([12, 15]), 7  # digits are higher than wide
+    ink = _in_range(images)[:, :1, 3:-3, 3:-3]  # without most of the margin
+    ink = F.interpolate(ink, (size, size), mode="bilinear", antialias=True).permute(0, 2, 3, 1).numpy()
+    ink = np.round(ink * levels) / levels
+    x, y = places[:, 0].numpy(), 1 - places[:, 1].numpy()
+    corners = np.stack([x, y], axis=1) * side - size / 2
+    canvas, taken = np.ones((side, side, 3)), np.empty((0, 2))
+    for corner, shape, label in zip(corners.round(), ink, labels.tolist(), strict=True):
+        inside = (corner >= 0).all() and (corner <= side - size).all()
+        if inside and not (abs(taken - corner) < apart).all(axis=1).any():
+            taken = np.append(taken, [corner], axis=0)
+            left, top = corner.astype(int)
+            part = canvas[top : top + size, left : left + size]
+            part[:] = (1 - shape) * part + shape * to_rgb(DIGITS[label])
+    return canvas
+
+
+def point_maps(
+    maps: Mapping[str, torch.Tensor],
+    labels: torch.Tensor | None,
+    alt: str,
+    columns: int = 2,
+    inches: float = 3.4,
+) -> Figure:
+    """Maps (n, 2) of the same n points, a panel for each name, coloured and marked by label (n,), if any.
+
+    Without numbers at the axes: those of a map that t-SNE makes mean nothing. Taught in notebook 04.
+    """
+    rows = math.ceil(len(maps) / columns)
+    fig = Figure(figsize=(0.7 + inches * columns, (inches + 0.2) * rows), layout="constrained")
+    axes = fig.subplots(rows, columns, squeeze=False).flatten()
+    for ax in axes[len(maps) :]:
+        ax.axis("off")
+    for ax, (name, codes) in zip(axes, maps.items(), strict=False):
+        _check_map(codes, codes if labels is None else labels)
+        codes = codes.detach().cpu()
+        if labels is None:
+            ax.scatter(*codes.T, s=2 * inches, color="#444444", linewidths=0)
+        else:
+            for digit, (colour, marker) in enumerate(zip(DIGITS, MARKERS, strict=True)):
+                look = {"s": 3 * inches, "color": colour, "marker": marker, "linewidths": 0}
+                ax.scatter(*codes[labels == digit].T, label=str(digit), **look)
+        ax.set(xticks=[], yticks=[])
+        ax.set_aspect("equal", adjustable="datalim")
+        ax.set_title(name, fontsize=9)
+    if labels is not None:
+        handles = axes[0].get_legend_handles_labels()
+        legend = fig.legend(*handles, title="digit", loc="outside right center", frameon=False)
+        for handle in legend.legend_handles:
+            handle.set(sizes=[28])
+    fig.alt = alt
+    return fig
+
+
+def density_maps(maps: Mapping[str, torch.Tensor], alt: str, prior: Sequence[float] = (0.5, 0.99)) -> Figure:
+    """How densely 2-D codes (n, 2) lie, a panel for each name, all with the same axes and colours.
+
+    `prior`: circles as in `latent_map`. Taught in notebook 04.
+    """
+    fig = Figure(figsize=(0.9 + 2.6 * len(maps), 3.0), layout="constrained")
+    axes = fig.subplots(1, len(maps), squeeze=False, sharey=True)[0]
+    edges = np.linspace(-4, 4, 41)
+    for ax, (name, codes) in zip(axes, maps.items(), strict=True):
+        _check_map(codes, codes)
+        counts, _, _ = np.histogram2d(*codes.detach().cpu().numpy().T, bins=[edges, edges])
+        share = counts.T / len(codes) / (edges[1] - edges[0]) ** 2
+        norm = PowerNorm(0.5, vmin=0, vmax=0.5)  # the prior's peak is 1 / 2π, 0.16
+        shown = ax.imshow(share, origin="lower", extent=(-4, 4, -4, 4), cmap="Blues", norm=norm)
+        _circles(ax, prior)
+        ax.set_title(name, fontsize=9)
+        ax.set(xlabel="$z_1$", xticks=range(-4, 5, 2), yticks=range(-4, 5, 2))
+    axes[0].set_ylabel("$z_2$")
+    fig.colorbar(shown, ax=list(axes), label="share per unit area", extend="max", ticks=[0, 0.05, 0.2, 0.5])
+    fig.alt = alt
+    return fig
+
+
+def lengths(codes: Mapping[str, torch.Tensor], alt: str) -> Figure:
+    """How the lengths |z| of codes (n, latent_dim) are distributed, a line for each name; N(0, I)'s in grey.
+
+    The latter is the chi distribution with latent_dim degrees of freedom. Taught in notebook 04.
+    """
+    sizes = {each.shape[1] for each in codes.values()}
+    if len(sizes) != 1:
+        raise ValueError(f"one chi distribution fits codes of one size, not of {sorted(sizes)}")
+    fig = Figure(figsize=(6.4, 3.2), layout="constrained")
+    ax, size = fig.subplots(), sizes.pop()
+    of = {name: each.detach().cpu().norm(dim=1) for name, each in codes.items()}
+    top = max(values.quantile(0.999).item() for values in of.values())
+    r = torch.linspace(0.01, top, 400)
+    chi = (size - 1) * r.log() - r.square() / 2 - (size / 2 - 1) * math.log(2) - math.lgamma(size / 2)
+    ax.fill_between(r, chi.exp(), color="#999999", alpha=0.4, linewidth=0, label=f"N(0, I), {size}-D")
+    for (name, values), (colour, style) in _styles(of):
+        density, edges = np.histogram(values.numpy(), bins=80, range=(0, top), density=True)
+        ax.stairs(density, edges, color=colour, linestyle=style[1:], linewidth=1.3, label=name)
+    ax.set(xlabel="length of the code, |z|", ylabel="density", xlim=(0, top))
+    ax.legend(frameon=False)
+    fig.alt = alt
+    return fig
+
+
+def _check_map(codes: torch.Tensor, labels: torch.Tensor) -> None:
+    if codes.ndim != 2 or codes.shape[1] != 2 or len(labels) != len(codes):
+        raise ValueError(
+            f"a map needs codes (n, 2) and a label for each, not {tuple(codes.shape)} and {len(labels)}"
+        )
+
+
+def _circles(ax, prior: Sequence[float]) -> None:
+    """Circles that hold these shares of N(0, I) in 2-D."""
+    if not all(0 < share < 1 for share in prior):
+        raise ValueError(f"a circle holds a share of the prior between 0 and 1, not {list(prior)}")
+    for share in prior:
+        radius = math.sqrt(-2 * math.log(1 - share))
+        ax.add_patch(Circle((0, 0), radius, fill=False, linewidth=1.2, linestyle="--"))
+        ax.annotate(f"{share:.0%}", (0, radius), ha="center", va="bottom", fontsize=9)
 
 
 def _styles(curves: Mapping, most: int = 5):

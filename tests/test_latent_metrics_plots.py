@@ -1,6 +1,7 @@
 import base64
 import io
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -124,6 +125,11 @@ def every_figure():
         "trade_off": plots.trade_off({"a": ([1, 3], [4, 6]), "b": ([5], [1])}, ("rate", "distortion"), "alt"),
         "error_against_size": plots.error_against_size({"PCA": {2: 0.1, 4: 0.05}}, "alt"),
         "latent_map": plots.latent_map(codes, labels, "alt", prior=[0.5]),
+        "digit_maps": plots.digit_maps({"map": codes[:9]}, images, labels[:9], "alt"),
+        "point_maps": plots.point_maps({"map": codes}, labels, "alt"),
+        "density_maps": plots.density_maps({"map": codes}, "alt"),
+        "lengths": plots.lengths({"map": codes}, "alt"),
+        "along": plots.along([0, 1], {"a": {"one": [1, 2]}, "b": {"one": [3, 4]}}, "t", "alt"),
     }
 
 
@@ -143,6 +149,9 @@ def test_every_figure_carries_its_alternative_text_into_the_notebook(name):
         ("trade_off", ("rate", "distortion")),
         ("error_against_size", ("latent dimensions", "test MSE per pixel")),
         ("latent_map", ("$z_1$", "$z_2$")),
+        ("digit_maps", ("$z_1$", "$z_2$")),
+        ("density_maps", ("$z_1$", "$z_2$")),
+        ("lengths", ("length of the code, |z|", "density")),
     ],
 )
 def test_every_chart_labels_its_axes(name, labels):
@@ -262,3 +271,137 @@ def test_sliders_decode_where_they_stand():
     assert len(seen) == 4
     with pytest.raises(ValueError, match=r"\(n, 3\), not \(200, 2\)"):
         explore.latent_sliders(model, codes[:, :2])
+
+
+def test_sliders_for_some_dimensions_leave_the_others_where_they_begin():
+    model, codes = Autoencoder(4), torch.randn(200, 4)
+    start = torch.tensor([0.5, -9.0, 0.25, 0.1])  # the second lies beyond the codes
+    box = explore.latent_sliders(model, codes, dimensions=[2, 1], start=start)
+    assert [s.description for s in box.sliders] == ["z3", "z2"]
+    assert [s.value for s in box.sliders] == [0.25, -9.0] and box.sliders[1].min == -9
+    assert box.picture.value == plots.to_png(model.decode(start[None])[0])
+    box.sliders[0].value = 1.5
+    assert box.picture.value == plots.to_png(model.decode(torch.tensor([[0.5, -9.0, 1.5, 0.1]]))[0])
+    for wrong in ({"dimensions": [4]}, {"dimensions": [-1]}, {"dimensions": []}, {"start": start[:3]}):
+        with pytest.raises(ValueError, match="must"):
+            explore.latent_sliders(model, codes, **wrong)
+
+
+def test_digit_maps_put_each_digit_where_its_code_is_in_its_colour():
+    images, labels = torch.zeros(3, 1, 28, 28), torch.tensor([0, 3, 7])
+    images[:, :, 10:18, 10:18] = 1  # a square in the middle
+    codes = torch.tensor([[-1.0, -1.0], [1.0, 1.0], [1.0, 1.001]])
+    corners = torch.tensor([[-2.0, -2.0], [2.0, 2.0]])  # codes that set the frame, and are outside of it
+    blank = torch.zeros(2, 1, 28, 28)
+    fig = plots.digit_maps(
+        {"map": torch.cat([codes, corners])},
+        torch.cat([images, blank]),
+        torch.cat([labels, torch.zeros(2).long()]),
+        "alt",
+    )
+    shown = fig.axes[0].images[0]
+    left, right, bottom, top = shown.get_extent()
+    canvas = shown.get_array()
+
+    def at(x, y):
+        column = int((x - left) / (right - left) * canvas.shape[1])
+        row = int((top - y) / (top - bottom) * canvas.shape[0])
+        return matplotlib.colors.to_hex(canvas[row, column])
+
+    assert at(-1, -1) == plots.DIGITS[0].lower()
+    assert at(1, 1) == plots.DIGITS[3].lower(), "the first of two that overlap, and not the second"
+    assert at(0, 0) == at(-1, 1) == "#ffffff"
+    assert (canvas == matplotlib.colors.to_rgb(plots.DIGITS[7])).all(-1).sum() == 0
+
+
+def test_point_maps_draw_every_panel_with_its_points():
+    labels = torch.arange(50) % 10
+    maps = {name: torch.randn(50, 2) for name in ("a", "b", "c")}
+    fig = plots.point_maps(maps, labels, "alt")
+    for ax, (name, codes) in zip(fig.axes, maps.items(), strict=False):
+        assert ax.get_title() == name and not len(ax.get_xticks())
+        for digit in range(10):
+            drawn = ax.collections[digit].get_offsets()
+            np.testing.assert_allclose(drawn, codes[labels == digit].numpy(), rtol=1e-6)
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == list("0123456789")
+    plain = plots.point_maps(maps, None, "alt", columns=3)
+    assert [len(ax.collections[0].get_offsets()) for ax in plain.axes] == [50] * 3 and not plain.legends
+    with pytest.raises(ValueError, match=r"codes \(n, 2\)"):
+        plots.point_maps({"a": torch.zeros(50, 3)}, labels, "alt")
+
+
+def test_density_maps_count_shares_per_area():
+    codes = torch.full((10, 2), 0.05)
+    codes[:3] = torch.tensor([3.05, -1.95])
+    codes[3] = 9.0  # outside of the picture, but a code all the same
+    ax = plots.density_maps({"map": codes}, "alt").axes[0]
+    shown, area = ax.images[0].get_array(), 0.2**2
+    assert shown[20, 20] == pytest.approx(0.6 / area) and shown[10, 35] == pytest.approx(0.3 / area)
+    assert shown.sum() == pytest.approx(0.9 / area) and ax.images[0].origin == "lower"
+    assert [round(circle.radius, 3) for circle in ax.patches] == [1.177, 3.035]
+
+
+def test_lengths_are_held_against_the_chi_distribution(generator):
+    codes = torch.randn(20000, 16, generator=generator)
+    ax = plots.lengths({"normal": codes, "larger": 2 * codes}, "alt").axes[0]
+    expected = ax.collections[0].get_paths()[0].vertices
+    density, edges, _ = ax.patches[0].get_data()
+    middles = (edges[1:] + edges[:-1]) / 2
+    upper = expected[: len(expected) // 2]
+    upper = expected[expected[:, 1] > 0] if upper[:, 1].max() == 0 else upper
+    at = np.interp(middles, *upper[np.argsort(upper[:, 0])].T)
+    assert abs(density - at).max() < 0.05 and at.max() == pytest.approx(0.567, abs=0.02)
+    assert (density * np.diff(edges)).sum() == pytest.approx(1, abs=0.01)
+    with pytest.raises(ValueError, match="codes of one size"):
+        plots.lengths({"a": codes, "b": codes[:, :2]}, "alt")
+
+
+def test_panels_along_x_show_their_values_and_the_real_digits():
+    panels = {"sure": {"AE": [0.9, 0.5], "VAE": [0.8, 0.7]}, "far": {"AE": [4, 5], "VAE": [3, 6]}}
+    fig = plots.along([0, 1], panels, "t", "alt", references={"far": 4.5})
+    for ax, (measure, curves) in zip(fig.axes, panels.items(), strict=True):
+        assert ax.get_title() == measure and ax.get_xlabel() == "t"
+        assert [list(line.get_ydata()) for line in ax.lines[:2]] == list(curves.values())
+    assert len(fig.axes[0].lines) == 2 and set(fig.axes[1].lines[2].get_ydata()) == {4.5}
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["AE", "VAE", "real digits"]
+    assert fig.axes[0].get_ylim() != fig.axes[1].get_ylim()
+    same = plots.along([0, 1], panels, "t", "alt", same_scale=True)
+    assert same.axes[0].get_ylim() == same.axes[1].get_ylim()
+    with pytest.raises(ValueError, match="'AE' needs a value for each x: 2, not 3"):
+        plots.along([0, 1], {"a": {"AE": [1, 2, 3]}}, "t", "alt")
+
+
+def test_morph_slider_shows_each_way_where_it_stands():
+    models = {"AE": Autoencoder(3), "VAE": VariationalAutoencoder(2)}
+    start, end = torch.rand(2, 1, 28, 28)
+    box = explore.morph_slider(models, start, end)
+    assert list(box.pictures) == ["AE", "VAE", "pixel blend"]
+    for t in (box.slider.value, 0.0, 0.3, 1.0):
+        box.slider.value = t
+        for name, model in models.items():
+            a, b = metrics.embed(model, torch.stack([start, end]))
+            assert box.pictures[name].value == plots.to_png(model.decode(((1 - t) * a + t * b)[None])[0])
+        assert box.pictures["pixel blend"].value == plots.to_png((1 - t) * start + t * end)
+    with pytest.raises(ValueError, match=r"\(channels, height, width\), not \(1, 1, 28, 28\)"):
+        explore.morph_slider(models, start[None], end[None])
+    with pytest.raises(ValueError, match="one shape"):
+        explore.morph_slider(models, start, end[:, :14])
+
+
+def test_attribute_sliders_add_every_vector():
+    model, image = VariationalAutoencoder(4), torch.rand(1, 28, 28)
+    vectors = {"thickness": torch.randn(4), "slant": torch.randn(4)}
+    box = explore.attribute_sliders(model, image, vectors)
+    z = metrics.embed(model, image[None])
+    assert box.picture.value == plots.to_png(model.decode(z)[0])
+    assert [(s.description, s.min, s.max, s.value) for s in box.sliders.values()] == [
+        ("thickness", -1, 1, 0),
+        ("slant", -1, 1, 0),
+    ]
+    box.sliders["thickness"].value, box.sliders["slant"].value = -1, 0.5
+    expected = model.decode(z - vectors["thickness"] + 0.5 * vectors["slant"])[0]
+    assert box.picture.value == plots.to_png(expected)
+    with pytest.raises(ValueError, match=r"vector of slant must have the shape \(4,\), not \(3,\)"):
+        explore.attribute_sliders(model, image, {"slant": torch.zeros(3)})
+    with pytest.raises(ValueError, match=r"not \(28, 28\)"):
+        explore.attribute_sliders(model, image[0], vectors)

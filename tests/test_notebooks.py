@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import latentlab_helpers
-from latentlab_helpers import losses, metrics, models, training
+from latentlab_helpers import latent, losses, metrics, models, training
 from tools.outputs import WIDGET, largest_difference, picture_difference, pictures, same_artist
 
 PATHS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
@@ -165,6 +165,7 @@ def definitions(name):
 CHECKED = {
     "01_autoencoder": {"Autoencoder", "fit", "mse", "neighbour_agreement", "warm_up_and_decay"},
     "02_variational_autoencoder": {"VariationalAutoencoder", "kl_divergence", "negative_elbo"},
+    "05_latent_arithmetic": {"attribute_vector", "slerp"},
 }
 
 
@@ -266,6 +267,24 @@ def test_02_losses(two, few):
         assert a.keys() == b.keys()
         for name in a:
             torch.testing.assert_close(a[name], b[name])
+
+
+@pytest.fixture(scope="module")
+def five():
+    return definitions("05_latent_arithmetic")
+
+
+def test_05_slerp(five):
+    for start, end in torch.randn(20, 2, 16, generator=torch.Generator().manual_seed(0)):
+        torch.testing.assert_close(five["slerp"](start, end, 7), latent.slerp(start, end, 7))
+
+
+def test_05_attribute_vector(five):
+    generator = torch.Generator().manual_seed(0)
+    codes, attribute = torch.randn(100, 4, generator=generator), torch.rand(100, generator=generator)
+    for share in (0.2, 0.5):
+        theirs = five["attribute_vector"](codes, attribute, share)
+        torch.testing.assert_close(theirs, latent.attribute_vector(codes, attribute, share))
 
 
 # --- the build, and the comparison of pictures ---------------------------------------------------------
