@@ -2,7 +2,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from latentlab_helpers import checkpoints, models
+from latentlab_helpers import checkpoints, datasets, models
 from tools import bench, likelihood, weights
 
 FIELDS = {"model", "config", "recipe", "seed", "versions", "test_by_epoch", "test"}
@@ -16,6 +16,10 @@ def test_shipped_weights_reach_what_their_file_says(name, test):
     last = stated["test_by_epoch"]["loss"][-1]
     assert stated["test"]["loss"] == pytest.approx(last, rel=1e-3), "float16 must not cost anything"
     assert len(stated["test_by_epoch"]["loss"]) == stated["recipe"]["epochs"]
+
+
+def test_the_classifier_is_fit_to_judge():
+    assert checkpoints.metadata("classifier")["test"]["accuracy"] > 0.99
 
 
 @pytest.mark.parametrize("name", weights.MODELS)
@@ -87,20 +91,21 @@ def test_binarized_images_are_coin_flips(few):
     assert torch.equal(x[~grey], few[~grey] / 255)
 
 
-def test_the_weights_command_trains_from_the_seed(few, monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize("name", ["vae_mlp_2", "classifier"])
+def test_the_weights_command_trains_from_the_seed(name, train, few, monkeypatch, tmp_path, capsys):
     """Twice the same file, from a small data set; and what it prints is what it wrote."""
-    small = type("Small", (), {"images": few})
+    small = datasets.ImageSet(few, train.labels[: len(few)])
     monkeypatch.setattr(weights.datasets, "load", lambda *args: small)
     monkeypatch.setitem(weights.RECIPE, "epochs", 2)
     for folder in ("a", "b"):
         monkeypatch.setattr(checkpoints, "folder", lambda folder=folder: tmp_path / folder)
-        monkeypatch.setattr("sys.argv", ["weights", "vae_mlp_2"])
+        monkeypatch.setattr("sys.argv", ["weights", name])
         assert weights.main() == 0
-    a, b = ((tmp_path / folder / "vae_mlp_2.safetensors").read_bytes() for folder in "ab")
+    a, b = ((tmp_path / folder / f"{name}.safetensors").read_bytes() for folder in "ab")
     assert a == b
-    stated = checkpoints.metadata("vae_mlp_2")["test"]
+    stated = checkpoints.metadata(name)["test"]
     assert f"{stated}" in capsys.readouterr().out
-    assert weights.measure(checkpoints.load("vae_mlp_2"), few) == pytest.approx(stated, rel=1e-6)
+    assert weights.measure(checkpoints.load(name), small) == pytest.approx(stated, rel=1e-6)
     monkeypatch.setattr("sys.argv", ["weights", "nothing"])
     assert weights.main() == 2 and "vae_mlp_2" in capsys.readouterr().out
 
