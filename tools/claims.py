@@ -47,7 +47,8 @@ SEEDS = claims.SEEDS
 BETAS = (0.25, 0.5, 2.0, 4.0, 8.0)
 EPOCHS = 5
 PERPLEXITIES = (5, 30, 100)
-PACE_EPOCHS, PACE_LR, PACE_EVERY = 10, 1e-3, 25  # a constant learning rate: Adam's default
+PACE_EPOCHS, PACE_LR = 10, 1e-3  # a constant learning rate: Adam's default
+FINE, COARSE = 10, 100  # steps between two looks, in the first epoch and later
 
 # How many images each measure sees
 CODES, MAPPED, PAIRS, FRAMES, SAMPLES, BASES = 10_000, 2_000, 100, 11, 5_000, 100
@@ -178,7 +179,7 @@ class Pace:
 
     def __call__(self, optimizer, *_) -> None:
         self.step += 1
-        if self.step % PACE_EVERY == 0:
+        if self.step % (FINE if self.step <= 600 else COARSE) == 0:
             self._look()
 
     def _look(self) -> None:
