@@ -1,7 +1,8 @@
 """The ten claims about autoencoders and VAEs: their rules, and the verdicts that follow from measurements.
 
 The rules stand here; `python course.py claims` trains and measures, and writes data/claims.json; notebooks
-03 to 05 show it. Measurements are {"ae" | "vae" | "control": {metric: [one number for each seed]}}.
+03 to 05 show it. Measurements are {"ae" | "vae" | "control": {metric: [one number for each seed]}}. A control
+that is made from each model itself is in "ae control" and "vae control".
 """
 
 from __future__ import annotations
@@ -44,12 +45,16 @@ class Part:
 
     def agreeing(self, measured: Measured) -> tuple[int, int]:
         """How many seeds agree, and of how many."""
-        subject, reference = (measured[who][self.metric] for who in (self.subject, self.reference))
         sign = -1 if self.lower else 1
-        pairs = list(zip(subject, reference, strict=True))
+        pairs = list(zip(measured[self.subject][self.metric], self.compared_with(measured), strict=True))
         return sum(sign * (a - b) >= self.margin * (abs(b) if self.relative else 1) for a, b in pairs), len(
             pairs
         )
+
+    def compared_with(self, measured: Measured) -> Sequence[float]:
+        """The reference's numbers; of a control that is made from the models, the subject's own."""
+        own = measured.get(f"{self.subject} control", {}) if self.reference == "control" else {}
+        return own[self.metric] if self.metric in own else measured[self.reference][self.metric]
 
     def holds(self, measured: Measured) -> bool:
         agreeing, seeds = self.agreeing(measured)
@@ -210,6 +215,9 @@ def table(numbers: Sequence[int], measured: Measured) -> str:
             cells = [
                 mean_and_spread(measured[who][metric]) if metric in measured[who] else "" for who in NAMES
             ]
+            against = [part.compared_with(measured) for part in parts if part.reference == "control"]
+            if metric not in measured["control"]:  # each model has its own: under one another, as the rules
+                cells[-1] = "<br>".join(map(mean_and_spread, against))
             rules = "<br>".join(part.rule for part in parts)
             agreeing = "<br>".join("{} of {}".format(*part.agreeing(measured)) for part in parts)
             lines.append(f"| {metric} | {' | '.join(cells)} | {rules} | {agreeing} |")

@@ -53,6 +53,7 @@ FINE, COARSE = 10, 100  # steps between two looks, in the first epoch and later
 # How many images each measure sees
 CODES, MAPPED, PAIRS, FRAMES, SAMPLES, BASES = 10_000, 2_000, 100, 11, 5_000, 100
 HALF_WAY = slice(3, 8)  # of eleven frames: t from 0.3 to 0.7
+OWN = "control: "  # before the name of a number that a model's own control has
 STRENGTHS = torch.linspace(-1, 1, 5)  # of an attribute's vector
 
 
@@ -344,7 +345,7 @@ def maps(model, run, history) -> dict:
         numbers[f"trustworthiness, {name}"] = metrics.trustworthiness(codes, places)
         numbers[f"neighbourhood hit, {name}"] = metrics.neighbourhood_hit(places, labels)
     for measure, name in product(("trustworthiness", "neighbourhood hit"), ("PCA", "t-SNE")):
-        numbers[f"control: {measure}, {name}"] = numbers[f"{measure}, random"]
+        numbers[f"{OWN}{measure}, {name}"] = numbers[f"{measure}, random"]
     return numbers
 
 
@@ -363,7 +364,7 @@ def neighbours(model, run, history) -> dict:
     chance = neighbour_numbers(dealt, run.latent_dim, run.seed)
     return {
         **neighbour_numbers(codes, run.latent_dim, run.seed),
-        **{f"control: {name}": value for name, value in chance.items()},
+        **{f"{OWN}{name}": value for name, value in chance.items()},
     }
 
 
@@ -401,8 +402,8 @@ def directions(model, run, history) -> dict:
         r, change = response(model, bases, vector, name)
         chance = [response(model, bases, other, name) for other in others]
         numbers[f"{name}, correlation"], numbers[f"{name}, change"] = r, change / unit
-        numbers[f"control: {name}, correlation"] = statistics.fmean(abs(r) for r, _ in chance)
-        numbers[f"control: {name}, change"] = statistics.fmean(abs(change) for _, change in chance) / unit
+        numbers[f"{OWN}{name}, correlation"] = statistics.fmean(abs(r) for r, _ in chance)
+        numbers[f"{OWN}{name}, change"] = statistics.fmean(abs(change) for _, change in chance) / unit
     return numbers
 
 
@@ -480,28 +481,18 @@ def rounded(value: float) -> float:
 
 
 def measured(runs: dict[str, dict]) -> dict[str, dict[str, list[float]]]:
-    """What the claims are judged by: for AE, VAE and control, each metric's numbers in the seeds' order."""
-    result: dict = {"ae": {}, "vae": {}, "control": {}}
-
-    def add(who: str, metric: str, seed: int, value: float) -> None:
-        result[who].setdefault(metric, {}).setdefault(seed, []).append(value)
-
-    for run in matrix():
+    """What the claims are judged by: each metric's numbers in the seeds' order, of models and controls."""
+    result: dict = {"ae": {}, "vae": {}, "control": {}, "ae control": {}, "vae control": {}}
+    wanted = {part.metric for claim in claims.CLAIMS.values() for part in claim.parts}
+    for run in matrix():  # in which seeds rise
         if run.beta != 1 or run.reconstruction != "bernoulli":
             continue  # beside the claims
         for name, value in runs[run.name]["numbers"].items():
-            who, metric = ("control", name[9:]) if name.startswith("control: ") else (run.kind, name)
-            add(who, metric, run.seed, value)
-    wanted = {part.metric for claim in claims.CLAIMS.values() for part in claim.parts}
-    return {
-        who: {
-            # A control that comes with each model is the mean of the AE's and the VAE's.
-            metric: [rounded(statistics.fmean(of_seed[seed])) for seed in SEEDS]
-            for metric, of_seed in named.items()
-            if metric in wanted
-        }
-        for who, named in result.items()
-    }
+            own = name.startswith(OWN)
+            metric = name.removeprefix(OWN)
+            if metric in wanted:
+                result[f"{run.kind} control" if own else run.kind].setdefault(metric, []).append(value)
+    return result
 
 
 def save(results: dict) -> None:
