@@ -46,10 +46,9 @@ class Part:
     def agreeing(self, measured: Measured) -> tuple[int, int]:
         """How many seeds agree, and of how many."""
         sign = -1 if self.lower else 1
-        pairs = list(zip(measured[self.subject][self.metric], self.compared_with(measured), strict=True))
-        return sum(sign * (a - b) >= self.margin * (abs(b) if self.relative else 1) for a, b in pairs), len(
-            pairs
-        )
+        pairs = zip(measured[self.subject][self.metric], self.compared_with(measured), strict=True)
+        agree = [sign * (a - b) >= self.margin * (abs(b) if self.relative else 1) for a, b in pairs]
+        return sum(agree), len(agree)
 
     def compared_with(self, measured: Measured) -> Sequence[float]:
         """The reference's numbers; of a control that is made from the models, the subject's own."""

@@ -71,9 +71,14 @@ class Run:
 
     @property
     def name(self) -> str:
+        return f"{self.recipe}_seed{self.seed}"
+
+    @property
+    def recipe(self) -> str:
+        """What runs of all seeds have in common."""
         extra = "" if self.beta == 1 else f"_beta{self.beta:g}"
         extra += "" if self.reconstruction == "bernoulli" else f"_{self.reconstruction}"
-        return f"{self.kind}_{self.latent_dim}{extra}{'_constant' * self.constant_lr}_seed{self.seed}"
+        return f"{self.kind}_{self.latent_dim}{extra}{'_constant' * self.constant_lr}"
 
     @property
     def loss(self):
@@ -137,6 +142,12 @@ def judged(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     with models.evaluating(classifier()):
         features = torch.cat([classifier().features(part) for part in images.split(1000)])
         return features, classifier().last(features).softmax(1).amax(1)
+
+
+@functools.cache
+def real_features(split: str) -> torch.Tensor:
+    """The classifier's features of real digits, which every set of samples is compared with."""
+    return judged(floats(split)[:SAMPLES])[0]
 
 
 # --- What is trained -------------------------------------------------------------------------------
@@ -373,12 +384,11 @@ def samples(model, run, history) -> dict:
     codes = metrics.embed(model, data("train").images[:CODES])
     normal = torch.randn(SAMPLES, codes.shape[1], generator=generator(run.seed))
     spread = torch.linalg.cholesky(codes.T.cov() + 1e-6 * torch.eye(codes.shape[1]))
-    real, _ = judged(floats("test")[:SAMPLES])
     numbers = {}
     for name, z in (("N(0, I)", normal), ("fitted Gaussian", codes.mean(0) + normal @ spread.T)):
         with models.evaluating(model):
             features, confidence = judged(model.decode(z))
-        numbers[f"Fréchet distance, {name}"] = metrics.frechet_distance(features, real)
+        numbers[f"Fréchet distance, {name}"] = metrics.frechet_distance(features, real_features("test"))
         numbers[f"confidence, {name}"] = confidence.mean().item()
     for name, best in (("Fréchet distance", min), ("confidence", max)):
         both = (numbers[f"{name}, N(0, I)"], numbers[f"{name}, fitted Gaussian"])
@@ -442,8 +452,9 @@ def controls(model, run, history) -> dict:
     numbers["confidence, real digits"] = judged(real)[1].mean().item()
     distances = metrics.nearest_real_distance(real, floats("train"))
     numbers["distance to a real digit, real digits"] = distances.mean().item()
-    train_features, test_features = (judged(floats(split)[:SAMPLES])[0] for split in ("train", "test"))
-    numbers["Fréchet distance, real digits"] = metrics.frechet_distance(train_features, test_features)
+    numbers["Fréchet distance, real digits"] = metrics.frechet_distance(
+        *map(real_features, ("train", "test"))
+    )
     return numbers
 
 
@@ -503,9 +514,9 @@ def save(results: dict) -> None:
 
 def plan(runs: list[Run], done: dict) -> str:
     """The matrix, a line for each kind of run."""
-    kinds = Counter(run.name.rpartition("_seed")[0] for run in runs)
-    finished = Counter(run.name.rpartition("_seed")[0] for run in runs if run.name in done)
-    groups = {run.name.rpartition("_seed")[0]: ", ".join(run.groups) for run in runs}
+    finished = Counter(run.recipe for run in runs if run.name in done)
+    kinds = Counter(run.recipe for run in runs)
+    groups = {run.recipe: ", ".join(run.groups) for run in runs}
     lines = [
         f"{name:24} {finished[name]} of {count} seeds done   {groups[name]}" for name, count in kinds.items()
     ]
