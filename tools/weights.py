@@ -28,6 +28,11 @@ SEED = 0
 MODELS = {
     **{f"ae_mlp_{size}": (models.Autoencoder, {"latent_dim": size}) for size in (2, 4, 8, 16, 32, 64)},
     **{f"vae_mlp_{size}": (models.VariationalAutoencoder, {"latent_dim": size}) for size in (2, 16)},
+    **{
+        f"{short}_conv_{size}": (kind, {"latent_dim": size, "architecture": "conv"})
+        for short, kind in (("ae", models.Autoencoder), ("vae", models.VariationalAutoencoder))
+        for size in (2, 16)
+    },
     "classifier": (models.Classifier, {}),
 }
 LOSSES = {
