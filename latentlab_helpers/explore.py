@@ -1,129 +1,584 @@
-"""Sliders over the latent space. Notebook 01 writes these lines out; later ones import them."""
+"""The instruments: sliders, pad, morph, attribute board and drawing, on any model that encodes and decodes.
+
+Each is an ipywidgets widget, and one call makes it. Its front end, explore.js, encodes and decodes in the
+browser; the kernel is asked only for a network that the browser doesn't know. `models` is one model or, where
+several are compared, a dictionary of them by name; `data` is an `ImageSet`, by default MNIST's test set, of
+which the first 500 images are offered. Errors are ValueError: a model without encoder or decoder, or with
+weights that aren't finite, images or codes of a size that doesn't fit. Notebook 01 builds sliders by hand.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+import math
+import warnings
+import weakref
+import zlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-import ipywidgets as widgets
+import anywidget
 import torch
+import traitlets
+from ipywidgets import widget_serialization
+from torch import nn
 
-from .metrics import embed
-from .models import Autoencoder
-from .plots import to_png
+from . import attributes, export
+from .datasets import ImageSet, load, shipped, to_float
+from .latent import attribute_vector, by_use, grid, lerp, traversal
+from .models import evaluating
+from .plots import DIGITS, to_png
+
+POOL = 500  # images that an instrument offers, the first of the data
+ATTRIBUTES = ("thickness", "slant", "width")
+
+
+class Shared(anywidget.AnyWidget):
+    """What several instruments use, sent to the browser once."""
+
+    _esm = "export default {};"
+    _sent: dict[bytes, Shared] = {}
+
+    @classmethod
+    def of(cls, content: bytes, **state):
+        """The one that was made of this content before, or a new one."""
+        key = hashlib.sha256(cls.__name__.encode() + content + repr(state.get("layers")).encode()).digest()
+        made = cls._sent.get(key)
+        if made is None or made.comm is None:  # none yet, or closed since
+            made = cls._sent[key] = cls(**state)
+        return made
+
+
+class Digits(Shared):
+    """Real images, uint8 (n, channels, height, width) and deflated, with their labels."""
+
+    images = traitlets.Bytes().tag(sync=True)
+    shape = traitlets.List().tag(sync=True)
+    labels = traitlets.List().tag(sync=True)
+    colours = traitlets.List(DIGITS).tag(sync=True)
+
+
+class Network(Shared):
+    """An encoder or a decoder, as `export` describes it. Without layers, the kernel computes it."""
+
+    layers = traitlets.List().tag(sync=True)
+    weights = traitlets.Bytes().tag(sync=True)
+
+
+class Number(traitlets.Float):
+    """A finite number."""
+
+    def validate(self, obj, value):
+        value = super().validate(obj, value)
+        if not math.isfinite(value):
+            raise traitlets.TraitError(f"{self.name or 'a coordinate'} must be finite, not {value}")
+        return value
+
+
+class Numbers(traitlets.List):
+    """As many finite numbers as it had first; a tensor or an array will do."""
+
+    def __init__(self, **keywords):
+        super().__init__(Number(), **keywords)
+
+    def validate(self, obj, value):
+        value = value.tolist() if hasattr(value, "tolist") else value
+        value = super().validate(obj, list(value) if isinstance(value, tuple) else value)
+        before = obj._trait_values.get(self.name)
+        if before and len(value) != len(before):
+            raise traitlets.TraitError(f"{self.name} must have {len(before)} numbers, not {len(value)}")
+        return value
+
+
+class Instrument(anywidget.AnyWidget):
+    """What all instruments have. Their state says everything that explore.js needs, here and on the page."""
+
+    _esm = Path(__file__).with_name("explore.js")
+    _css = Path(__file__).with_name("explore.css")
+    _ipython_display_ = None  # ipywidgets 7 has one, which would leave out the still picture
+
+    kind = traitlets.Unicode().tag(sync=True)
+    title = traitlets.Unicode().tag(sync=True)
+    names = traitlets.List().tag(sync=True)
+    latent_dim = traitlets.List().tag(sync=True)
+    variational = traitlets.List().tag(sync=True)
+    digits = traitlets.Instance(Digits).tag(sync=True, **widget_serialization)
+    codes = traitlets.List().tag(sync=True)  # of the digits, float32 (n, latent_dim), for each model
+    low = traitlets.List().tag(sync=True)  # the axes' ends, for each model
+    high = traitlets.List().tag(sync=True)
+    decoders = traitlets.List().tag(sync=True, **widget_serialization)
+    encoders = traitlets.List().tag(sync=True, **widget_serialization)
+    singles = traitlets.List().tag(sync=True)  # names of the numbers that stand for a list's elements
+    ask_decode = traitlets.Dict().tag(sync=True)  # what the browser can't compute, and what the kernel says
+    answer_decode = traitlets.Dict().tag(sync=True)
+    ask_encode = traitlets.Dict().tag(sync=True)
+    answer_encode = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, subjects: _Subjects, title: str, still: torch.Tensor, alt: str, **state):
+        """still: an image (1, height, width) for readers without a kernel; alt says what it shows."""
+        self._models, self._still, self._alt = list(subjects.models.values()), still, alt
+        for name in state.get("singles", []):
+            self.add_traits(**{name: Number().tag(sync=True)})
+        super().__init__(
+            title=f"{title}: {', '.join(subjects.models)}",
+            names=list(subjects.models),
+            latent_dim=[mu.shape[1] for mu in subjects.mu],
+            variational=[logvar is not None for logvar in subjects.logvar],
+            digits=subjects.digits,
+            codes=[mu.numpy().tobytes() for mu in subjects.mu],
+            decoders=subjects.decoders,
+            **state,
+        )
+        if self.singles:
+            self._bind(next(name for name, trait in self.traits().items() if isinstance(trait, Numbers)))
+
+    def _bind(self, name: str) -> None:
+        """Keep a list of numbers and the single ones, which sliders can be linked to, the same."""
+
+        def to_singles(change=None):
+            with self.hold_sync():
+                for single, value in zip(self.singles, getattr(self, name), strict=True):
+                    setattr(self, single, value)
+
+        def to_list(change):
+            values = list(getattr(self, name))
+            values[self.singles.index(change["name"])] = change["new"]
+            setattr(self, name, values)
+
+        to_singles()
+        self.observe(to_singles, name)
+        self.observe(to_list, list(self.singles))
+
+    @traitlets.observe("ask_decode", "ask_encode")
+    def _answer(self, change) -> None:
+        """Compute what the browser can't; an error goes into the instrument as well as into the log."""
+        question, result = dict(change["new"]), {}
+        try:
+            if change["name"] == "ask_decode":
+                pairs = zip(question["models"], question["codes"], strict=True)
+                images = [_decoded(self._models[k], torch.tensor([z])) for k, z in pairs]
+                result["images"] = torch.cat(images).numpy().tobytes()
+            else:
+                image = torch.tensor([question["image"]], dtype=torch.uint8).view(1, *self.digits.shape)
+                codes = [_encoded(model, image) for model in self._models]
+                result["codes"] = [
+                    {"mu": mu[0].tolist(), "logvar": None if logvar is None else logvar[0].tolist()}
+                    for mu, logvar in codes
+                ]
+        except Exception as error:
+            result["error"] = f"The kernel couldn't compute this: {error}"
+            raise
+        finally:
+            setattr(self, change["name"].replace("ask", "answer"), {"id": question["id"], **result})
+
+    def _repr_mimebundle_(self, **keywords):
+        data, metadata = super()._repr_mimebundle_(**keywords)
+        data["image/png"] = base64.b64encode(to_png(self._still, scale=2)).decode()
+        data["text/plain"] = self._alt
+        return data, {**(metadata or {}), "image/png": {"alt": self._alt}}
+
+
+class LatentSliders(Instrument):
+    """`latent_sliders` says what it is."""
+
+    z = Numbers().tag(sync=True)
+    start = traitlets.List().tag(sync=True)
+    order = traitlets.List().tag(sync=True)
+    use = traitlets.List().tag(sync=True)  # what each axis carries, in words
+    random = traitlets.Unicode().tag(sync=True)  # what the button for random draws says
+    mean = traitlets.List().tag(sync=True)  # draws are mean + factor @ noise
+    factor = traitlets.Bytes().tag(sync=True)
+
+
+class Pad(Instrument):
+    """`pad` says what it is."""
+
+    z = Numbers().tag(sync=True)
+    start = traitlets.List().tag(sync=True)
+
+
+class Morph(Instrument):
+    """`morph` says what it is."""
+
+    t = Number(0.5).tag(sync=True)
+    start = traitlets.Int().tag(sync=True)
+    end = traitlets.Int().tag(sync=True)
+
+
+class AttributeBoard(Instrument):
+    """`attribute_board` says what it is."""
+
+    strengths = Numbers().tag(sync=True)
+    digit = traitlets.Int().tag(sync=True)
+    vectors = traitlets.List().tag(sync=True)  # float32 (attributes, latent_dim), for each model
+
+
+class Draw(Instrument):
+    """`draw` says what it is."""
+
+    image = traitlets.Bytes().tag(sync=True, from_json=lambda value, widget: bytes(value))
+    placed = traitlets.Dict().tag(sync=True)
+
+
+Models = nn.Module | Mapping[str, nn.Module]
+Wanted = int | torch.Tensor | None  # an image of the data, or its number
 
 
 def latent_sliders(
-    model: Autoencoder,
-    codes: torch.Tensor,
+    model: nn.Module,
+    data: ImageSet | None = None,
+    *,
     dimensions: Sequence[int] | None = None,
     start: torch.Tensor | None = None,
-) -> widgets.HBox:
-    """One slider for each latent dimension beside the image decoded there. Taught in notebooks 01 and 04.
+) -> LatentSliders:
+    """A slider for each latent dimension, the most used one first, beside the image decoded there.
 
-    codes (n, latent_dim) of some images set the sliders' ranges (1 % to 99 %, and further if `start` lies
-    there). They begin at `start` (latent_dim,), otherwise at the median. `dimensions`, counted from 0, are
-    those that get a slider, in this order; the others stay where they begin. The box's `sliders` and
-    `picture` are the widgets themselves. Raises ValueError if codes, start or dimensions aren't the model's.
+    Python reads, sets and observes the code `z`, and its single numbers z1, z2, …, which jslink takes.
+    `start` (latent_dim,): where the sliders begin; otherwise at the median code. `dimensions`, counted from
+    0: those that get a slider. The random draws are the prior's; an autoencoder, which has none, draws from a
+    Gaussian fitted to its codes. Used in notebooks 01, 02 and 04.
     """
-    size = model.latent_dim
-    if codes.ndim != 2 or codes.shape[1] != size:
-        raise ValueError(f"codes must have the shape (n, {size}), not {tuple(codes.shape)}")
-    low, median, high = codes.detach().float().cpu().quantile(torch.tensor([0.01, 0.5, 0.99]), dim=0)
-    begin = median if start is None else start.detach().float().cpu()
+    subjects = _Subjects(model, data)
+    mu, logvar = subjects.mu[0], subjects.logvar[0]
+    size = mu.shape[1]
+    begin = mu.median(dim=0).values if start is None else torch.as_tensor(start).detach().float().cpu()
     if begin.shape != (size,):
         raise ValueError(f"start must have the shape ({size},), not {tuple(begin.shape)}")
-    dimensions = list(range(size) if dimensions is None else dimensions)
-    if not dimensions or min(dimensions) < 0 or max(dimensions) >= size:
-        raise ValueError(f"dimensions must lie between 0 and {size - 1}, not {dimensions}")
-    low, high = low.minimum(begin).tolist(), high.maximum(begin).tolist()
-    sliders = [
-        widgets.FloatSlider(
-            min=low[i],
-            max=high[i],
-            value=begin[i].item(),
-            step=(high[i] - low[i]) / 100,
-            description=f"z{i + 1}",
-        )
-        for i in dimensions
-    ]
-    picture = widgets.Image(format="png", width=224, height=224)
+    order = by_use(mu, logvar).tolist()
+    if dimensions is not None:
+        order = [int(i) for i in dimensions]
+        if not order or min(order) < 0 or max(order) >= size:
+            raise ValueError(f"dimensions must lie between 0 and {size - 1}, not {list(dimensions)}")
+    low, high = subjects.ends(0)
+    if logvar is None:
+        use = [f"sd {value:.2g}" for value in mu.std(dim=0, correction=0)]
+        mean, factor = mu.mean(dim=0), _root(mu.T.cov().view(size, size))
+    else:
+        use = [f"KL {value:.2g}" for value in 0.5 * (mu**2 + logvar.exp() - 1 - logvar).mean(dim=0)]
+        mean, factor = torch.zeros(size), torch.eye(size)
+    values = [torch.linspace(low[i], high[i], 9) for i in order[:6]]
+    rows = [_decoded(model, traversal(begin, i, v)) for i, v in zip(order, values, strict=False)]
+    return LatentSliders(
+        subjects,
+        "Latent sliders",
+        _tiled(rows),
+        f"Rows of nine decoded images, one row for each of the {len(rows)} most used latent dimensions of "
+        f"{subjects.names}: along a row, that coordinate alone grows from its least to its largest value.",
+        kind="sliders",
+        singles=[f"z{i + 1}" for i in range(size)],
+        z=begin.tolist(),
+        start=begin.tolist(),
+        order=order,
+        use=use,
+        low=[torch.tensor(low).minimum(begin).tolist()],
+        high=[torch.tensor(high).maximum(begin).tolist()],
+        random="Random draw from the prior" if logvar is not None else "Random draw from a fitted Gaussian",
+        mean=mean.tolist(),
+        factor=factor.float().numpy().tobytes(),
+    )
 
-    def draw(change=None):
-        z = begin.clone()
-        z[dimensions] = torch.tensor([slider.value for slider in sliders])
-        picture.value = to_png(model.decode(z[None])[0])
 
-    for slider in sliders:
-        slider.observe(draw, "value")
-    draw()
-    box = widgets.HBox([widgets.VBox(sliders), picture])
-    box.sliders, box.picture = sliders, picture
-    return box
+def pad(model: nn.Module, data: ImageSet | None = None, *, start: Sequence[float] | None = None) -> Pad:
+    """The map of a latent space of two dimensions: real digits, and a point to drag that is decoded.
 
-
-def morph_slider(models: Mapping[str, Autoencoder], start: torch.Tensor, end: torch.Tensor) -> widgets.VBox:
-    """One slider, t, from one image to another: each model's straight path, and the pixel blend beside it.
-
-    start, end: images (channels, height, width) in [0, 1]. Taught in notebook 05. The box's `slider` and
-    `pictures`, by name, are the widgets themselves. Raises ValueError for images of other shapes.
+    `z`, z1 and z2 as for `latent_sliders`; `start`: where the point begins. Used in notebooks 01, 02 and 04.
     """
-    _check_image(start)
-    if start.shape != end.shape:
-        raise ValueError(f"both images need one shape, not {tuple(start.shape)} and {tuple(end.shape)}")
-    codes = {name: embed(model, torch.stack([start, end])) for name, model in models.items()}
-    slider = widgets.FloatSlider(min=0, max=1, value=0.5, step=0.05, description="t")
-    pictures = {name: widgets.Image(format="png", width=168, height=168) for name in (*models, "pixel blend")}
-
-    def draw(change=None):
-        t = slider.value
-        for name, model in models.items():
-            z = (1 - t) * codes[name][:1] + t * codes[name][1:]
-            pictures[name].value = to_png(model.decode(z)[0])
-        pictures["pixel blend"].value = to_png((1 - t) * start + t * end)
-
-    slider.observe(draw, "value")
-    draw()
-    shown = [widgets.VBox([widgets.Label(name), picture]) for name, picture in pictures.items()]
-    box = widgets.VBox([slider, widgets.HBox(shown)])
-    box.slider, box.pictures = slider, pictures
-    return box
-
-
-def attribute_sliders(
-    model: Autoencoder, image: torch.Tensor, vectors: Mapping[str, torch.Tensor]
-) -> widgets.HBox:
-    """A slider for each attribute's vector, (latent_dim,), and the image with all of them added to its code.
-
-    image: (channels, height, width) in [0, 1]; a slider is the strength, from -1 to 1. Taught in notebook 05.
-    The box's `sliders`, by name, and `picture` are the widgets themselves. Raises ValueError for an image
-    of another shape, or vectors that aren't the model's.
-    """
-    _check_image(image)
-    for name, vector in vectors.items():
-        if vector.shape != (model.latent_dim,):
-            raise ValueError(
-                f"the vector of {name} must have the shape ({model.latent_dim},), not {tuple(vector.shape)}"
-            )
-    code = embed(model, image[None])
-    sliders = {
-        name: widgets.FloatSlider(min=-1, max=1, value=0, step=0.1, description=name) for name in vectors
-    }
-    picture = widgets.Image(format="png", width=224, height=224)
-
-    def draw(change=None):
-        z = code + sum(slider.value * vectors[name] for name, slider in sliders.items())
-        picture.value = to_png(model.decode(z)[0])
-
-    for slider in sliders.values():
-        slider.observe(draw, "value")
-    draw()
-    box = widgets.HBox([widgets.VBox(list(sliders.values())), picture])
-    box.sliders, box.picture = sliders, picture
-    return box
-
-
-def _check_image(image: torch.Tensor) -> None:
-    if image.ndim != 3:
+    subjects = _Subjects(model, data)
+    if subjects.mu[0].shape[1] != 2:
         raise ValueError(
-            f"an image must be (channels, height, width), not {tuple(image.shape)}; of a batch, take one"
+            f"the pad is a map of 2 latent dimensions, and this model has {subjects.mu[0].shape[1]}: "
+            "use latent_sliders"
         )
+    begin = subjects.mu[0].median(dim=0).values.tolist() if start is None else [float(v) for v in start]
+    if len(begin) != 2:
+        raise ValueError(f"start must have 2 numbers, not {len(begin)}")
+    low, high = subjects.ends(0)
+    plane = _decoded(model, grid(low, high, 7))
+    return Pad(
+        subjects,
+        "Pad",
+        _tiled(plane.split(7)),
+        f"Seven by seven images that the {subjects.names} decodes on a grid over its two latent dimensions.",
+        kind="pad",
+        singles=["z1", "z2"],
+        z=begin,
+        start=begin,
+        low=[low],
+        high=[high],
+    )
+
+
+def morph(models: Models, data: ImageSet | None = None, *, start: Wanted = None, end: Wanted = None) -> Morph:
+    """A slider, `t`, from one image to another: each model's straight path, and the pixel blend beside it.
+
+    start, end: images of the data, or their numbers, counted from 0; otherwise a 3 and an 8. The reader picks
+    others in the instrument. Python reads, sets and observes `t`, `start` and `end`. Used in notebook 05.
+    """
+    subjects = _Subjects(models, data, [start, end])
+    start, end = subjects.positions
+    if start is None:
+        start = subjects.first(3, 0)
+    if end is None:
+        end = subjects.first(8, 1)
+    x = to_float(subjects.images)
+    rows = [_decoded(m, lerp(mu[start], mu[end], 9)) for m, mu in subjects.pairs()]
+    rows.append(lerp(x[start].flatten(), x[end].flatten(), 9).view(-1, *x.shape[1:]))
+    return Morph(
+        subjects,
+        "Morph",
+        _tiled(rows),
+        f"Rows of nine images on the way from one digit to another: {subjects.names}; last the pixel blend.",
+        kind="morph",
+        start=start,
+        end=end,
+    )
+
+
+def attribute_board(
+    models: Models,
+    data: ImageSet | None = None,
+    *,
+    vectors: Mapping[str, torch.Tensor] | Mapping[str, Mapping[str, torch.Tensor]] | None = None,
+    digit: Wanted = None,
+) -> AttributeBoard:
+    """A slider for each attribute's vector, and a digit with all of them added to its code.
+
+    vectors: by attribute, (latent_dim,) each; for several models, such a dictionary for each name. Otherwise
+    thickness, slant and width, measured on the images offered. digit: an image of the data, or its number.
+    Python reads, sets and observes `strengths`, from -1 to 1, and each under its attribute's name. Used in
+    notebook 05.
+    """
+    subjects = _Subjects(models, data, [digit])
+    vectors = subjects.vectors() if vectors is None else vectors
+    if not isinstance(models, Mapping) and not isinstance(next(iter(vectors.values())), Mapping):
+        vectors = {subjects.names: vectors}
+    if missing := subjects.models.keys() - vectors.keys():
+        raise ValueError(f"there are no vectors for {', '.join(sorted(missing))}")
+    names = list(vectors[next(iter(subjects.models))])
+    for (name, _), mu in zip(subjects.models.items(), subjects.mu, strict=True):
+        if list(vectors[name]) != names:
+            raise ValueError(
+                f"all models need the same attributes, in one order; {name} has {list(vectors[name])}"
+            )
+        for attribute, vector in vectors[name].items():
+            if vector.shape != mu.shape[1:] or not vector.isfinite().all():
+                raise ValueError(
+                    f"the vector of {attribute} must be finite and have the shape {tuple(mu.shape[1:])}, "
+                    f"not {tuple(vector.shape)}"
+                )
+    if unusable := [name for name in names if not name.isidentifier() or hasattr(AttributeBoard, name)]:
+        raise ValueError(
+            f"{', '.join(unusable)} can't be an attribute's name here: choose a single, other word"
+        )
+    added = {name: torch.stack([*vectors[name].values()]).float().cpu() for name in subjects.models}
+    position = subjects.positions[0] if digit is not None else subjects.first(3, 0)
+    name, (model, mu) = next(iter(subjects.models)), next(subjects.pairs())
+    strengths = torch.linspace(-1, 1, 9)[:, None]
+    return AttributeBoard(
+        subjects,
+        "Attribute board",
+        _tiled([_decoded(model, mu[position] + strengths * vector) for vector in added[name]]),
+        f"Rows of nine images, one row for each of {', '.join(names)}: {name} decodes a digit's code with "
+        "more and more of that vector added.",
+        kind="board",
+        singles=names,
+        strengths=[0.0] * len(names),
+        digit=position,
+        vectors=[vector.numpy().tobytes() for vector in added.values()],
+    )
+
+
+def draw(models: Models, data: ImageSet | None = None, *, digit: Wanted = 0) -> Draw:
+    """A sheet to draw a digit on: where each model places it, mu and sigma, samples of z, reconstructions.
+
+    The drawing is normalized as MNIST was. It begins with `digit`, an image of the data, or its number; the
+    reader can take others. Python reads, sets and observes `image` (height × width bytes), and reads
+    `placed`: mu and logvar by name. Used in notebook 02.
+    """
+    subjects = _Subjects(models, data, [digit])
+    if subjects.images.shape[1] != 1:
+        raise ValueError(f"a drawing has one channel, and these images have {subjects.images.shape[1]}")
+    (position,) = subjects.positions
+    image = subjects.images[position]
+    rows = [to_float(image)[None]] + [_decoded(m, mu[position, None]) for m, mu in subjects.pairs()]
+    ends = [subjects.ends(k) for k in range(len(rows) - 1)]
+    return Draw(
+        subjects,
+        "Draw a digit",
+        _tiled([torch.cat(rows)]),
+        f"A digit, and beside it what {subjects.names} reconstruct of it.",
+        kind="draw",
+        encoders=subjects.networks("encoder"),
+        image=image.contiguous().numpy().tobytes(),
+        low=[low for low, _ in ends],
+        high=[high for _, high in ends],
+    )
+
+
+def measured(images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Thickness, slant and width of images (n, 1, height, width), each (n,).
+
+    It takes a second; so those of MNIST's that are offered lie in a file,
+    which `python course.py page` writes. Used by `attribute_board`.
+    """
+    known = json.loads(shipped("attributes.json").read_text("utf-8"))
+    if hashlib.sha256(images.numpy().tobytes()).hexdigest() == known["sha256"]:
+        return {name: torch.tensor(known[name]) for name in ATTRIBUTES}
+    return {name: getattr(attributes, name)(images) for name in ATTRIBUTES}
+
+
+class _Subjects:
+    """The models that an instrument is about, and the images that it offers: checked, and encoded."""
+
+    def __init__(self, models: Models, data: ImageSet | None, wanted: Sequence[Wanted] = ()):
+        several = dict(models) if isinstance(models, Mapping) else {"model": models}
+        if not several:
+            raise ValueError("an instrument needs a model, or a dictionary of models by name")
+        for name, model in several.items():
+            _check(name, model)
+        if data is None:
+            data = load("mnist", "test")
+        rows, self.positions = list(range(min(POOL, len(data.images)))), []
+        for one in wanted:
+            row = None if one is None else _row(data, one)
+            if row is not None and row not in rows:
+                rows.append(row)
+            self.positions.append(None if row is None else rows.index(row))
+        self.images, self.labels = data.images[rows].cpu(), data.labels[rows].tolist()
+        self.mu, self.logvar = [], []
+        for name, model in several.items():
+            mu, logvar = self._codes(name, model)
+            self.mu.append(mu)
+            self.logvar.append(logvar)
+        if not isinstance(models, Mapping):
+            several = {"AE" if self.logvar[0] is None else "VAE": models}
+        self.models, self.names = several, " and ".join(several)
+        self.decoders = self.networks("decoder")
+        content = self.images.numpy().tobytes()
+        self.digits = Digits.of(
+            content, images=zlib.compress(content), shape=list(self.images.shape[1:]), labels=self.labels
+        )
+
+    def _codes(self, name: str, model: nn.Module):
+        """The images' codes; a model that can't go from an image to a code and back is refused here."""
+        shape = tuple(self.images.shape[1:])
+        try:
+            mu, logvar = _encoded(model, self.images)
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise ValueError(
+                f"{name} can't encode images of shape {shape}; give it its own data ({error})"
+            ) from error
+        if mu.ndim != 2 or not mu.isfinite().all():
+            raise ValueError(f"{name} must encode to finite codes (n, latent_dim), not {tuple(mu.shape)}")
+        try:
+            decoded = _decoded(model, mu[:1])
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise ValueError(
+                f"{name} can't decode its own codes of {mu.shape[1]} numbers: the encoder's latent size must "
+                f"be the decoder's ({error})"
+            ) from error
+        if tuple(decoded.shape[1:]) != shape:
+            raise ValueError(f"{name} decodes to {tuple(decoded.shape[1:])}, and the images are {shape}")
+        return mu, logvar
+
+    def pairs(self):
+        """Each model with its codes."""
+        return zip(self.models.values(), self.mu, strict=True)
+
+    def networks(self, part: str) -> list[Network]:
+        """The decoders or encoders, as the browser gets them."""
+        x = self.images[:8]
+        made = []
+        for (name, model), mu in zip(self.models.items(), self.mu, strict=True):
+            try:
+                layers, weights = getattr(export, part)(model, mu[:8] if part == "decoder" else to_float(x))
+            except export.UnknownLayer as error:
+                layers, weights = [], b""
+                if part not in _said.setdefault(model, set()):
+                    _said[model].add(part)
+                    warnings.warn(f"the kernel computes the {part} of {name}: {error}", stacklevel=4)
+            made.append(Network.of(weights, layers=layers, weights=weights))
+        return made
+
+    def ends(self, k: int) -> tuple[list[float], list[float]]:
+        """Where the axes of a model's space end: at most of its codes, and at 3 of a VAE's prior."""
+        low, high = self.mu[k].quantile(torch.tensor([0.005, 0.995]), dim=0)
+        if self.logvar[k] is not None:
+            low, high = low.clamp(max=-3), high.clamp(min=3)
+        flat = high - low < 1e-6  # an axis that carries nothing still needs a length
+        return (low - flat.float()).tolist(), (high + flat.float()).tolist()
+
+    def first(self, label: int, otherwise: int) -> int:
+        """The first image with a label, or another."""
+        return self.labels.index(label) if label in self.labels else min(otherwise, len(self.labels) - 1)
+
+    def vectors(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Each model's vectors for thickness, slant and width, from the images offered."""
+        values = measured(self.images[:POOL])
+        keep = ~torch.stack([*values.values()]).isnan().any(dim=0)
+        return {
+            name: {word: attribute_vector(mu[:POOL][keep], value[keep]) for word, value in values.items()}
+            for name, mu in zip(self.models, self.mu, strict=True)
+        }
+
+
+_said: weakref.WeakKeyDictionary[nn.Module, set[str]] = weakref.WeakKeyDictionary()
+
+
+def _row(data: ImageSet, one: int | torch.Tensor) -> int:
+    """Which image of the data is meant: by its number, or the image itself."""
+    if isinstance(one, torch.Tensor) and one.ndim:
+        if one.shape != data.images.shape[1:]:
+            raise ValueError(f"an image must be {tuple(data.images.shape[1:])}, not {tuple(one.shape)}")
+        same = (to_float(data.images) == to_float(one).to(data.images.device)).flatten(1).all(dim=1).nonzero()
+        if not len(same):
+            raise ValueError("that image is not in the data: give the data that it comes from")
+        return int(same[0])
+    if not 0 <= one < len(data.images):
+        raise ValueError(f"there is no image {one}: the data has {len(data.images)}, counted from 0")
+    return int(one)
+
+
+def _check(name: str, model: nn.Module) -> None:
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"{name} must be a torch.nn.Module, not {type(model).__name__}")
+    for word in ("encode", "decode"):
+        if not callable(getattr(model, word, None)):
+            raise ValueError(
+                f"{name} ({type(model).__name__}) has no {word}r: the instruments call model.{word}"
+            )
+    for key, value in model.state_dict().items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise ValueError(
+                f"the weights of {name} are not all finite ({key}): its training has diverged; "
+                "train it again, with a lower learning rate"
+            )
+
+
+def _encoded(model: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """mu and logvar of images (n, channels, height, width), float32 on the CPU; an AE's code, and None."""
+    device = next(model.parameters(), images).device
+    with evaluating(model):
+        code = model.encode(to_float(images.to(device)))
+    mu, logvar = code if isinstance(code, tuple) else (code, None)
+    return mu.float().cpu(), None if logvar is None else logvar.float().cpu()
+
+
+def _decoded(model: nn.Module, codes: torch.Tensor) -> torch.Tensor:
+    """The images, float32 on the CPU, of codes (n, latent_dim)."""
+    weight = next(model.parameters(), codes)
+    with evaluating(model):
+        return model.decode(codes.to(weight.device)).float().cpu()
+
+
+def _tiled(rows: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Rows of images (n, channels, height, width) as one image (channels, rows · height, n · width)."""
+    return torch.cat([torch.cat([*row], dim=2) for row in rows], dim=1).clamp(0, 1)
+
+
+def _root(covariance: torch.Tensor) -> torch.Tensor:
+    """A matrix whose product with its own transpose is the covariance, of whatever rank."""
+    values, vectors = torch.linalg.eigh(covariance.double())
+    return (vectors * values.clamp(min=0).sqrt()).float()

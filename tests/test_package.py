@@ -25,7 +25,7 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "latentlab_helpers").glob("*.py"))
 GROUND = {"attributes", "datasets", "models", "losses", "latent", "threads"}
-MIDDLE = {"training", "checkpoints", "claims", "metrics"}
+MIDDLE = {"training", "checkpoints", "claims", "export", "metrics"}
 TOP = {"plots", "explore"}
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "PIL", "IPython"}
 

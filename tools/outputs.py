@@ -12,8 +12,16 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def lasting(outputs: list) -> list:
-    """The outputs that mean something without a kernel: all but widgets and progress bars."""
-    return [output for output in outputs if WIDGET not in output.get("data", {})]
+    """The outputs that mean something without a kernel: of widgets, only still pictures."""
+    kept = []
+    for output in outputs:
+        data = output.get("data", {})
+        if WIDGET not in data:
+            kept.append(output)
+        elif "image/png" in data:
+            still = {kind: value for kind, value in data.items() if kind != WIDGET}
+            kept.append(type(output)({**output, "data": still}))
+    return kept
 
 
 def pictures(outputs: list) -> list[str]:

@@ -1,0 +1,294 @@
+"""The instruments from Python's side: what they hold, what they refuse, what is left without a kernel."""
+
+import base64
+import copy
+import io
+import warnings
+
+import ipywidgets
+import nbformat
+import pytest
+import torch
+import traitlets
+from nbclient import NotebookClient
+from PIL import Image
+from torch import nn
+
+from latentlab_helpers import checkpoints, datasets, explore, export, latent
+from latentlab_helpers.models import Autoencoder, VariationalAutoencoder
+from tools.outputs import WIDGET, lasting
+
+SHIPPED = [name for name in checkpoints.names() if name != "classifier"]
+
+
+class Own(nn.Module):
+    """A reader's own model: no latent_dim, no image_shape, nothing but encode and decode."""
+
+    def __init__(self, size=2, between=None):
+        super().__init__()
+        between = between or nn.ReLU()
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 30), nn.ReLU(), nn.Linear(30, size))
+        self.decoder = nn.Sequential(
+            nn.Linear(size, 30), between, nn.Linear(30, 784), nn.Unflatten(1, (1, 28, 28))
+        )
+
+    def encode(self, x):
+        return self.encoder(x)
+
+    def decode(self, z):
+        return torch.sigmoid(self.decoder(z))
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return {"AE": checkpoints.load("ae_mlp_2"), "VAE": checkpoints.load("vae_mlp_2")}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_model_has_sliders_that_the_browser_decodes(name, test):
+    model = checkpoints.load(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        sliders = explore.latent_sliders(model, test)
+    size = model.latent_dim
+    assert (
+        sliders.decoders[0].layers and len(sliders.z) == size and sorted(sliders.order) == list(range(size))
+    )
+    assert sliders.singles == [f"z{i + 1}" for i in range(size)]
+    with torch.no_grad():
+        codes = model.encode(datasets.to_float(test.images[:500]))
+    mu, logvar = codes if isinstance(codes, tuple) else (codes, None)
+    assert sliders.order == latent.by_use(mu, logvar).tolist()
+    saved = torch.frombuffer(bytearray(sliders.codes[0]), dtype=torch.float32).view(-1, size)
+    torch.testing.assert_close(saved, mu)
+
+
+@pytest.mark.parametrize(
+    "model", [Own(), Own(5), Autoencoder(3), VariationalAutoencoder(4, architecture="conv")]
+)
+def test_a_readers_own_model_works_in_every_instrument(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        sliders = explore.latent_sliders(model)
+        explore.morph(model)
+        explore.attribute_board(model)
+        explore.draw(model)
+    assert sliders.names == ["VAE" if isinstance(model, VariationalAutoencoder) else "AE"]
+    if len(sliders.z) == 2:
+        explore.pad(model)
+
+
+def test_z_and_its_numbers_stay_the_same_and_are_observed(pair):
+    sliders, seen = explore.latent_sliders(pair["VAE"]), []
+    sliders.observe(lambda change: seen.append(change["new"]), "z")
+    sliders.z = torch.tensor([1.0, -2.0])
+    assert (sliders.z1, sliders.z2) == (1, -2) and seen == [[1, -2]]
+    sliders.z2 = 0.5
+    assert sliders.z == [1, 0.5] and seen[1:] == [[1, 0.5]]
+    plain = ipywidgets.FloatSlider(min=-3, max=3, value=2.5)
+    link = ipywidgets.jsdlink((plain, "value"), (sliders, "z1"))
+    assert link.target == (sliders, "z1")
+    for wrong in ([1.0], [1.0, 2.0, 3.0], [float("nan"), 0], [float("inf"), 0], "ab"):
+        with pytest.raises(traitlets.TraitError):
+            sliders.z = wrong
+    with pytest.raises(traitlets.TraitError):
+        sliders.z1 = float("nan")
+    assert sliders.z == [1, 0.5] and sliders.z1 == 1
+
+
+def test_the_boards_strengths_and_the_morphs_ends(pair, test):
+    board = explore.attribute_board(pair, test)
+    board.slant = -1
+    assert board.strengths == [0, -1, 0] and board.singles == ["thickness", "slant", "width"]
+    morph = explore.morph(pair, test)
+    assert [test.labels[i].item() for i in (morph.start, morph.end)] == [3, 8]
+    far = explore.morph(pair, test, start=9000, end=datasets.to_float(test.images[7000]))
+    assert [far.digits.labels[i] for i in (far.start, far.end)] == test.labels[[9000, 7000]].tolist()
+    codes = torch.frombuffer(bytearray(far.codes[1]), dtype=torch.float32).view(-1, 2)
+    with torch.no_grad():
+        wanted = pair["VAE"].encode(datasets.to_float(test.images[[9000, 7000]]))[0]
+    torch.testing.assert_close(codes[[far.start, far.end]], wanted)
+
+
+def test_weights_and_digits_are_sent_once(pair, test):
+    first = explore.latent_sliders(pair["VAE"], test)
+    others = [explore.pad(pair["VAE"], test), explore.morph(pair, test), explore.draw(pair, test)]
+    for other in others:
+        assert other.digits is first.digits and other.decoders[-1] is first.decoders[0]
+    with torch.no_grad():
+        trained = copy.deepcopy(pair["VAE"])
+        trained.decoder[0].weight += 0.1
+    assert explore.pad(trained, test).decoders[0] is not first.decoders[0]
+    first.decoders[0].close()
+    assert explore.pad(pair["VAE"], test).decoders[0].comm is not None
+
+
+# --- networks that the browser doesn't know --------------------------------------------------------------
+
+
+def test_an_unknown_layer_is_computed_by_the_kernel_which_says_so_once(test):
+    model = Own(between=nn.Softplus())
+    with pytest.warns(UserWarning, match="kernel computes the decoder.*Softplus") as said:
+        sliders = explore.latent_sliders(model, test)
+        explore.pad(model, test)
+    assert sum(w.category is UserWarning for w in said) == 1 and sliders.decoders[0].layers == []
+    sliders.ask_decode = {"id": 1, "models": [0], "codes": [[0.5, -1.0]]}
+    images = torch.frombuffer(bytearray(sliders.answer_decode["images"]), dtype=torch.float32)
+    with torch.no_grad():
+        torch.testing.assert_close(images, model.decode(torch.tensor([[0.5, -1.0]])).flatten())
+    draw = explore.draw(model, test)
+    draw.ask_encode = {"id": 2, "image": test.images[3].flatten().tolist()}
+    with torch.no_grad():
+        wanted = model.encode(test.images[3:4] / 255)[0].tolist()
+    assert draw.answer_encode == {"id": 2, "codes": [{"mu": pytest.approx(wanted), "logvar": None}]}
+
+
+def test_a_kernel_that_fails_says_so_in_the_instrument(test):
+    model = Own(between=nn.Softplus())
+    with pytest.warns(UserWarning, match="Softplus"):
+        sliders = explore.latent_sliders(model, test)
+    model.decode = lambda z: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        sliders.ask_decode = {"id": 7, "models": [0], "codes": [[0.0, 0.0]]}
+    assert sliders.answer_decode["id"] == 7 and "division" in sliders.answer_decode["error"]
+
+
+def test_decode_is_not_taken_for_something_that_it_is_not():
+    """A sequence of known layers, but `decode` does more, or a layer does: the browser must not guess."""
+
+    class Shifted(Own):
+        def decode(self, z):
+            return (torch.sigmoid(self.decoder(z)) + 0.1).clamp(0, 1)
+
+    class Twice(nn.Linear):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    hooked, huge, twice = Own(), Own(), Own(between=Twice(30, 30))
+    hooked.decoder[0].register_forward_hook(lambda module, x, y: y + 1)
+    with torch.no_grad():
+        huge.decoder[2].bias += 1e6
+    codes = torch.zeros(3, 2)
+    for model, reason in [
+        (Shifted(), "does more"),
+        (hooked, "Linear"),
+        (huge, "half precision"),
+        (twice, "Twice"),
+        (Own(between=nn.Sequential(nn.ReLU(), nn.GELU())), "GELU"),
+    ]:
+        with pytest.raises(export.UnknownLayer, match=reason):
+            export.decoder(model, codes)
+    plain = Own()
+    plain.decode = plain.decoder.forward
+    layers, _ = export.decoder(plain, codes)
+    assert [layer["kind"] for layer in layers] == ["linear", "relu", "linear"]
+    layers, weights = export.decoder(Own(), codes)
+    assert layers[-1]["kind"] == "sigmoid" and len(weights) == 2 * sum(layer["count"] for layer in layers)
+
+
+# --- bad input -----------------------------------------------------------------------------------------
+
+
+def diverged():
+    model = Own()
+    with torch.no_grad():
+        model.decoder[0].weight[0, 0] = torch.nan
+    return model
+
+
+class Unfit(Own):
+    def __init__(self):
+        super().__init__(2)
+        self.decoder[0] = nn.Linear(3, 30)
+
+
+@pytest.mark.parametrize(
+    "model, message",
+    [
+        (nn.Linear(2, 2), "has no encoder"),
+        (checkpoints.load("classifier"), "has no encoder"),
+        (diverged(), "not all finite.*lower learning rate"),
+        (Unfit(), "own codes of 2 numbers"),
+        (Autoencoder(2, image_shape=(1, 32, 32)), r"can't encode images of shape \(1, 28, 28\)"),
+        ("vae_mlp_2", "must be a torch.nn.Module"),
+        ({}, "needs a model"),
+    ],
+    ids=["no model", "classifier", "nan", "sizes", "images", "name", "nothing"],
+)
+@pytest.mark.parametrize("instrument", ["latent_sliders", "pad", "morph", "attribute_board", "draw"])
+def test_a_model_that_does_not_fit_is_refused_before_anything_is_shown(
+    instrument, model, message, monkeypatch
+):
+    monkeypatch.setattr(ipywidgets.Widget, "open", lambda widget: pytest.fail("a widget was sent"))
+    with pytest.raises(ValueError, match=message):
+        getattr(explore, instrument)(model)
+
+
+def test_a_model_without_a_decoder_is_refused():
+    class Half(nn.Module):
+        def encode(self, x):
+            return x.flatten(1)[:, :2]
+
+    with pytest.raises(ValueError, match="has no decoder"):
+        explore.pad(Half())
+
+
+def test_arguments_that_do_not_fit_are_refused(pair, test):
+    vae, board = checkpoints.load("vae_mlp_16"), explore.attribute_board
+    right = {"bold": torch.zeros(2)}
+    for call, message in [
+        (lambda: explore.pad(vae), "this model has 16: use latent_sliders"),
+        (lambda: explore.pad(pair["AE"], start=[1.0]), "2 numbers"),
+        (lambda: explore.latent_sliders(vae, start=torch.zeros(3)), r"\(16,\)"),
+        (lambda: explore.latent_sliders(vae, dimensions=[16]), "between 0 and 15"),
+        (lambda: explore.latent_sliders(vae, dimensions=[]), "between 0 and 15"),
+        (lambda: explore.morph(pair, test, start=10000), "no image 10000"),
+        (lambda: explore.morph(pair, test, end=torch.zeros(1, 28, 28)), "not in the data"),
+        (lambda: explore.draw(pair, test, digit=test.images[0, 0]), r"must be \(1, 28, 28\)"),
+        (lambda: board(pair["AE"], vectors={"bold": torch.zeros(3)}), r"bold must be finite.*\(2,\)"),
+        (lambda: board(pair["AE"], vectors={"bold": torch.tensor([0, torch.nan])}), "bold must be finite"),
+        (lambda: board(pair["AE"], vectors={"very bold": torch.zeros(2)}), "can't be an attribute's name"),
+        (lambda: board(pair["AE"], vectors={"digits": torch.zeros(2)}), "can't be an attribute's name"),
+        (lambda: board(pair, vectors={"AE": right}), "no vectors for VAE"),
+        (lambda: board(pair, vectors={"AE": right, "VAE": {}}), "the same attributes"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+# --- without a kernel ------------------------------------------------------------------------------------
+
+
+def test_a_still_picture_stands_in_for_the_instrument(pair, test):
+    for instrument in (
+        explore.latent_sliders(pair["VAE"], test),
+        explore.pad(pair["AE"], test),
+        explore.morph(pair, test),
+        explore.attribute_board(pair, test),
+        explore.draw(pair, test),
+    ):
+        data, metadata = instrument._repr_mimebundle_()
+        picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+        assert min(picture.size) >= 56 and len(data["image/png"]) < 100_000
+        assert len(metadata["image/png"]["alt"]) > 40 and data["text/plain"] == metadata["image/png"]["alt"]
+        (kept,) = lasting([{"output_type": "display_data", "data": data, "metadata": metadata}])
+        assert (
+            WIDGET in data and WIDGET not in kept["data"] and kept["data"]["image/png"] == data["image/png"]
+        )
+
+
+FIVE = """
+from latentlab_helpers import checkpoints, explore
+both = {"AE": checkpoints.load("ae_mlp_2"), "VAE": checkpoints.load("vae_mlp_2")}
+display(explore.latent_sliders(both["VAE"]), explore.pad(both["AE"]), explore.morph(both))
+display(explore.attribute_board(both), explore.draw(both))
+"""
+
+
+def test_a_notebook_with_five_instruments_is_small_with_all_their_state(tmp_path):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(FIVE)])
+    NotebookClient(notebook, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
+    nbformat.write(notebook, tmp_path / "five.ipynb")
+    state = notebook.metadata.widgets["application/vnd.jupyter.widget-state+json"]["state"]
+    assert sum("kind" in part["state"] for part in state.values()) == 5
+    assert (tmp_path / "five.ipynb").stat().st_size < 4e6

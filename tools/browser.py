@@ -1,0 +1,120 @@
+"""A real browser, and Jupyter in it: what the browser tests and the bench stand on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+PLACES = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+    r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+)
+ARGUMENTS = [
+    "--no-sandbox",  # a container's root has none; nothing but this machine's own pages is opened
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+NOTEBOOK = "window.jupyterapp.shell.currentWidget"
+
+
+def executable() -> str | None:
+    """A Chromium, Chrome or Edge: LATENTLAB_BROWSER, or one in a usual place; None if there is none."""
+    if chosen := os.environ.get("LATENTLAB_BROWSER"):
+        return chosen
+    return next(filter(None, map(shutil.which, NAMES)), None) or next(filter(os.path.exists, PLACES), None)
+
+
+@contextlib.contextmanager
+def jupyter(folder: Path, application: str = "lab", **environment: str) -> Iterator[str]:
+    """A Jupyter server for a folder, with settings of its own; gives the address that opens NOTEBOOK: `{}`.
+
+    application: "lab" or "notebook" (which must be installed). Raises RuntimeError, with
+    Jupyter's log, if it doesn't start.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    name = {"lab": "LabApp", "notebook": "JupyterNotebookApp"}[application]
+    line = [
+        sys.executable,
+        "-m",
+        "jupyter",
+        application,
+        "--no-browser",
+        f"--{name}.expose_app_in_browser=True",
+    ]
+    line += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
+    line += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        line.append("--allow-root")
+    with (
+        tempfile.TemporaryDirectory(prefix="jupyter-", ignore_cleanup_errors=True) as own,
+        tempfile.TemporaryFile() as log,
+    ):
+        kinds = ("CONFIG", "DATA", "RUNTIME")
+        settings = {f"JUPYTER_{kind}_DIR": str(Path(own) / kind.lower()) for kind in kinds}
+        server = subprocess.Popen(
+            line, env={**os.environ, **settings, **environment}, stdout=log, stderr=log, cwd=folder
+        )
+        base = f"http://127.0.0.1:{port}"
+        try:
+            while not _answers(f"{base}/api/status?token={token}"):
+                try:
+                    server.wait(0.1)
+                except subprocess.TimeoutExpired:
+                    continue
+                log.seek(0)
+                raise RuntimeError("Jupyter did not start:\n" + log.read().decode("utf-8", "replace"))
+            path = "doc/tree" if application == "lab" else "notebooks"
+            yield f"{base}/{path}/{{}}?token={token}"
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=10):
+            return True
+    except (urllib.error.URLError, ConnectionError):
+        return False
+
+
+def open_notebook(page, address: str) -> None:
+    """Open a notebook and wait for its kernel."""
+    page.goto(address)
+    page.wait_for_function(
+        f"window.jupyterapp && {NOTEBOOK}?.sessionContext?.session?.kernel?.status === 'idle'", timeout=60_000
+    )
+
+
+def run_all(page, timeout: float = 300) -> None:
+    """Run all cells, and wait (seconds) until the last one is done; an error in one raises RuntimeError."""
+    page.evaluate(
+        "window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => { window.ranAll = true })"
+    )
+    page.wait_for_function("window.ranAll", timeout=1000 * timeout)
+    outputs = page.evaluate(
+        f"{NOTEBOOK}.content.widgets.map(w => w.model).filter(m => m.type === 'code')"
+        ".flatMap(m => m.outputs.toJSON())"
+    )
+    if wrong := [o for o in outputs if o["output_type"] == "error" or o.get("name") == "stderr"]:
+        raise RuntimeError(f"a cell says: {wrong[0].get('evalue') or wrong[0].get('text')}")

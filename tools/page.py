@@ -1,0 +1,133 @@
+"""Write the page: all instruments in one HTML file, which needs no Python, no kernel and no network.
+
+    python course.py page
+
+The front end is the notebooks', on the state that their widgets would send; in `page.html` a few lines stand
+in for Jupyter.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from ipywidgets import Widget, widget_serialization
+
+from latentlab_helpers import attributes, checkpoints, datasets, explore, latent, metrics
+from tools import home
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "latentlab.html"
+TEMPLATE = Path(__file__).with_suffix(".html")
+LIMIT = 2_500_000  # bytes
+MEASURED = 5000  # training images, from which the board's vectors come
+HOST = {"layout", "tabbable", "tooltip"}  # what ipywidgets keeps for Jupyter
+
+
+def instruments() -> dict[str, explore.Instrument]:
+    """The page's instruments, by the name that the template has for their place."""
+    ae, vae = ({n: checkpoints.load(f"{kind}_conv_{n}") for n in (2, 16)} for kind in ("ae", "vae"))
+    test, train = datasets.load("mnist", "test"), datasets.load("mnist", "train")
+    both = {"AE": ae[16], "VAE": vae[16]}
+    few = train.images[:MEASURED]
+    measured = {name: getattr(attributes, name)(few) for name in explore.ATTRIBUTES}
+    keep = ~torch.stack([*measured.values()]).isnan().any(dim=0)
+    vectors = {}
+    for name, model in both.items():
+        mu = metrics.embed(model, few)[keep]
+        vectors[name] = {word: latent.attribute_vector(mu, value[keep]) for word, value in measured.items()}
+    return {
+        "pad-vae": explore.pad(vae[2], test),
+        "pad-ae": explore.pad(ae[2], test),
+        "sliders": explore.latent_sliders(vae[16], test),
+        "morph": explore.morph(both, test),
+        "board": explore.attribute_board(both, test, vectors=vectors),
+        "draw": explore.draw({"AE": ae[2], "VAE": vae[2]}, test),
+    }
+
+
+def state(widgets: dict[str, Widget]) -> dict[str, dict]:
+    """What the widgets hold, and all that they refer to, under names that don't change from run to run."""
+    names = {widget.model_id: name for name, widget in widgets.items()}
+    result = {}
+
+    def plain(value):
+        if isinstance(value, bytes):
+            return {"base64": base64.b64encode(value).decode()}
+        if isinstance(value, str) and value.startswith("IPY_MODEL_"):
+            return "IPY_MODEL_" + collect(referred(value))
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        return [plain(item) for item in value] if isinstance(value, list) else value
+
+    def referred(reference):
+        return widget_serialization["from_json"](reference, None)
+
+    def collect(widget) -> str:
+        name = names.setdefault(widget.model_id, f"{type(widget).__name__.lower()}-{len(names)}")
+        if name not in result:
+            result[name] = {}
+            shown = {
+                key: value for key, value in widget.get_state().items() if key[0] != "_" and key not in HOST
+            }
+            result[name].update({key: plain(shown[key]) for key in sorted(shown)})
+        return name
+
+    for widget in widgets.values():
+        collect(widget)
+    return result
+
+
+def write(widgets: dict[str, Widget], template: str) -> str:
+    """The page: the template with the style, the module and the state in their places."""
+    package = Path(explore.__file__).parent
+    address = home.stated()
+    parts = {
+        "notebooks": f"{address}/blob/main/notebooks" if address else "notebooks",
+        "css": (package / "explore.css").read_text("utf-8"),
+        "module": (package / "explore.js").read_text("utf-8"),
+        "state": json.dumps(state(widgets), separators=(",", ":")).replace("<", "\\u003c"),
+    }
+    for name, text in parts.items():
+        template = template.replace("{{" + name + "}}", text)
+    return template
+
+
+def measure() -> None:
+    """Write down the attributes of the digits that the instruments offer, which would take them a second."""
+    images = datasets.load("mnist", "test").images[: explore.POOL]
+    known = {"sha256": hashlib.sha256(images.numpy().tobytes()).hexdigest()}
+    for name in explore.ATTRIBUTES:
+        known[name] = [round(value, 3) for value in getattr(attributes, name)(images).tolist()]
+    replace(ROOT / "data" / "attributes.json", json.dumps(known) + "\n")
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file whole, or not at all."""
+    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+    os.chmod(part, 0o644)
+    os.replace(part, path)
+
+
+def main() -> int:
+    measure()
+    text = write(instruments(), TEMPLATE.read_text("utf-8"))
+    size = len(text.encode())
+    if size > LIMIT:
+        print(f"the page would have {size:,} bytes, more than {LIMIT:,}: {PAGE.name} stays as it was")
+        return 1
+    replace(PAGE, text)
+    print(f"{PAGE.name}: {size / 1e6:.2f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
