@@ -16,7 +16,8 @@ import math
 import warnings
 import weakref
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import anywidget
@@ -42,12 +43,12 @@ class Shared(anywidget.AnyWidget):
     _sent: dict[bytes, Shared] = {}
 
     @classmethod
-    def of(cls, content: bytes, **state):
-        """The one that was made of this content before, or a new one."""
-        key = hashlib.sha256(cls.__name__.encode() + content + repr(state.get("layers")).encode()).digest()
+    def of(cls, content: bytes, *about, make: Callable[[], dict]):
+        """The one that was made of this content before, or a new one, with the state that `make` gives."""
+        key = hashlib.sha256(repr((cls.__name__, about)).encode() + content).digest()
         made = cls._sent.get(key)
         if made is None or made.comm is None:  # none yet, or closed since
-            made = cls._sent[key] = cls(**state)
+            made = cls._sent[key] = cls(**make())
         return made
 
 
@@ -456,9 +457,12 @@ class _Subjects:
             several = {"AE" if self.logvar[0] is None else "VAE": models}
         self.models, self.names = several, " and ".join(several)
         self.decoders = self.networks("decoder")
-        content = self.images.numpy().tobytes()
+        content, shape = self.images.numpy().tobytes(), list(self.images.shape[1:])
         self.digits = Digits.of(
-            content, images=zlib.compress(content), shape=list(self.images.shape[1:]), labels=self.labels
+            content,
+            shape,
+            self.labels,
+            make=lambda: {"images": zlib.compress(content), "shape": shape, "labels": self.labels},
         )
 
     def _codes(self, name: str, model: nn.Module):
@@ -499,7 +503,7 @@ class _Subjects:
                 if part not in _said.setdefault(model, set()):
                     _said[model].add(part)
                     warnings.warn(f"the kernel computes the {part} of {name}: {error}", stacklevel=4)
-            made.append(Network.of(weights, layers=layers, weights=weights))
+            made.append(Network.of(weights, layers, make=partial(dict, layers=layers, weights=weights)))
         return made
 
     def ends(self, k: int) -> tuple[list[float], list[float]]:
