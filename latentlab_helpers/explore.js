@@ -140,7 +140,7 @@ function button(text, onclick) {
 
 /** A picture of the model's size, enlarged by CSS; `show` takes floats in [0, 1]. */
 function picture(name, [channels, height, width], className = "") {
-  const canvas = make("canvas", { width, height, role: "img", "aria-label": name, class: "ll-image " + className });
+  const canvas = make("canvas", { width, height, role: "img", "aria-label": name, class: "ll-image" });
   canvas.style.aspectRatio = `${width} / ${height}`;
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
@@ -148,7 +148,7 @@ function picture(name, [channels, height, width], className = "") {
   const area = width * height;
   return {
     canvas,
-    node: make("figure", { class: "ll-picture" }, canvas, make("figcaption", {}, name)),
+    node: make("figure", { class: `ll-picture ${className}` }, canvas, make("figcaption", {}, name)),
     show(pixels, label) {
       for (let i = 0; i < area; i++) {
         for (let c = 0; c < 3; c++) image.data[4 * i + c] = 255 * pixels[channels === 3 ? c * area + i : i];
@@ -161,13 +161,22 @@ function picture(name, [channels, height, width], className = "") {
 
 const number = (value) => (Math.abs(value) < 0.005 ? 0 : value).toFixed(2); // never "-0.00"
 
+/** How many steps to the right and upwards a key asks for; the far ends are a thousand steps away. */
+function steps({ key, altKey, ctrlKey, metaKey }) {
+  if (altKey || ctrlKey || metaKey) return [0, 0];
+  const ways = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+  return { ...ways, PageUp: [0, 10], PageDown: [0, -10], Home: [-1000, 0], End: [1000, 0] }[key] ?? [0, 0];
+}
+
 /** A labelled slider. Its value may lie beyond its ends, if Python has put it there. */
 function slider({ name, note = "", low, high, move }) {
   const id = `ll-${++identifiers}`;
-  let value = low;
+  let value = low, before = low;
   const input = control("input", {
     type: "range", id, min: low, max: high, step: "any",
     oninput: () => move(Number(input.value)),
+    onpointerdown: () => (before = value),
+    onpointercancel: () => move(before), // the finger wanted to scroll the page
     onkeydown: (event) => {
       const steps = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
       const next = { Home: low, End: high }[event.key] ?? value + (steps * (high - low)) / 100;
@@ -248,7 +257,7 @@ async function prepareDigits(model) {
   return {
     shape, labels, size,
     classes: [...new Set(labels)].sort((a, b) => a - b),
-    colour: (i) => model.get("colours")[labels[i] % model.get("colours").length],
+    colour: (i) => model.get("colours").at(labels[i] % model.get("colours").length),
     bytes: (i) => data.subarray(i * size, (i + 1) * size),
     image: (i) => shares(data.subarray(i * size, (i + 1) * size)),
     name: (i) => `a real ${labels[i]}`,
@@ -291,22 +300,34 @@ async function bench(model, el) {
   const waiting = { decode: new Map(), encode: new Map() };
   const ask = (what, question, done) => {
     const id = Math.random(); // another view of this widget asks, too
-    waiting[what].set(id, done);
+    waiting[what].set(id, { question, done });
+    send(what, id, question);
+    const silent = () => waiting[what].has(id) && tell("The kernel, which computes this model, doesn't answer.");
+    setTimeout(silent, 10_000);
+  };
+  const send = (what, id, question) => {
     set({ ["ask_" + what]: { id, ...question } });
     save();
+  };
+  const tell = (error) => {
+    problem.hidden = !error;
+    problem.textContent = error ?? "";
   };
   for (const what of ["decode", "encode"]) {
     on("answer_" + what, () => {
       const { id, error, ...answer } = get("answer_" + what);
-      problem.hidden = !error;
-      problem.textContent = error ?? "";
-      const done = waiting[what].get(id);
-      if (!done) return;
+      tell(error);
+      const mine = waiting[what].get(id);
+      if (!mine) {
+        const last = [...waiting[what]].at(-1); // the other view's question may have taken the place of this one's
+        if (last) send(what, last[0], last[1].question);
+        return;
+      }
       for (const key of waiting[what].keys()) {
         waiting[what].delete(key); // and with it the older questions, which nobody will answer any more
         if (key === id) break;
       }
-      if (!error) done(answer);
+      if (!error) mine.done(answer);
     });
   }
 
@@ -332,7 +353,8 @@ async function bench(model, el) {
 
   return {
     model, el, get, set, on, digits, names, size, stop, problem, decode, encode,
-    decoders, encoders,
+    singles: get("singles"),
+    put: (list, i) => (value) => set({ [list]: get(list).map((old, k) => (k === i ? value : old)) }),
     shape: digits.shape,
     code: (k, i) => Array.from(codes[k].subarray(i * size[k], (i + 1) * size[k])),
   };
@@ -370,7 +392,7 @@ function plane(digits, codes, low, high, label) {
   spots.forEach(([x, y], i) => {
     if (alone[i]) return;
     under.fillStyle = digits.colour(i);
-    under.globalAlpha = 0.45;
+    under.globalAlpha = 0.8;
     under.fillRect(x - 3, y - 3, 6, 6);
   });
   under.globalAlpha = 1;
@@ -411,6 +433,49 @@ function plane(digits, codes, low, high, label) {
   };
 }
 
+/** A Gaussian in a plane: the ellipses at one and two sigma, samples, and the mean. All in pixels. */
+function cloud(context, [x, y], [a, b], samples) {
+  for (const [style, wide] of [["#fff", 7], ["#000", 3]]) {
+    context.strokeStyle = style;
+    context.lineWidth = wide;
+    for (const reach of [1, 2]) {
+      context.beginPath();
+      context.ellipse(x, y, reach * a, reach * b, 0, 0, 2 * Math.PI);
+      context.stroke();
+    }
+  }
+  for (const [style, radius, points] of [["#D55E00", 5, samples], ["#000", 5, [[x, y]]]]) {
+    context.fillStyle = style;
+    for (const [left, top] of points) {
+      context.beginPath();
+      context.arc(left, top, radius, 0, 2 * Math.PI);
+      context.fill();
+    }
+  }
+}
+
+/** The same through a magnifying glass, in a corner where the Gaussian isn't: mostly it is smaller than a digit. */
+function lens(context, [x, y], [a, b], samples) {
+  const side = 180, edge = context.canvas.width - side, zoom = side / 2.6 / (2 * Math.max(a, b));
+  const left = x > context.canvas.width / 2 ? 0 : edge, top = y > context.canvas.height / 2 ? 0 : edge;
+  const middle = [left + side / 2, top + side / 2];
+  context.save();
+  context.beginPath();
+  context.rect(left, top, side, side);
+  context.fillStyle = "#fff";
+  context.fill();
+  context.strokeStyle = "#767676";
+  context.lineWidth = 2;
+  context.stroke();
+  context.clip();
+  const near = samples.map(([u, v]) => [middle[0] + zoom * (u - x), middle[1] + zoom * (v - y)]);
+  cloud(context, middle, [zoom * a, zoom * b], near);
+  context.fillStyle = "#1a1a1a";
+  context.font = "20px system-ui, sans-serif";
+  context.fillText(`× ${zoom < 10 ? zoom.toFixed(1) : Math.round(zoom)}`, left + 8, top + 24);
+  context.restore();
+}
+
 /** Where an image lies in a plane: its mu, the ellipses of one and two sigma, samples of z. */
 function placed({ digits, code, get, names }, k) {
   const label = `${names[k]}: the drawing on the map of the latent space`;
@@ -423,16 +488,12 @@ function placed({ digits, code, get, names }, k) {
     show(mu, sigma, samples) {
       const { context } = map, [x, y] = map.place(mu);
       map.clear();
-      for (const reach of sigma ? [1, 2] : []) {
-        const [right, top] = map.place(mu.map((value, i) => value + reach * sigma[i]));
-        context.strokeStyle = "#000";
-        context.lineWidth = 3;
-        context.beginPath();
-        context.ellipse(x, y, right - x, y - top, 0, 0, 2 * Math.PI);
-        context.stroke();
+      if (!sigma) map.ring(mu, 9);
+      else {
+        const [right, top] = map.place(mu.map((value, i) => value + sigma[i]));
+        cloud(context, [x, y], [right - x, y - top], samples.map(map.place));
+        lens(context, [x, y], [right - x, y - top], samples.map(map.place));
       }
-      for (const z of samples) map.ring(z, 3);
-      map.ring(mu, 9);
       map.canvas.setAttribute("aria-label", `${label}, at ${at(mu)}`);
     },
   };
@@ -528,7 +589,7 @@ function drawing(shape, changed) {
   const fine = 4, [, height, width] = shape, rows = fine * height, columns = fine * width, radius = 1.1 * fine;
   const ink = new Float32Array(rows * columns), pen = { x: columns / 2, y: rows / 2, down: false };
   const canvas = control("canvas", {
-    width: columns, height: rows, tabindex: 0, role: "application", class: "ll-image ll-large ll-sheet",
+    width: columns, height: rows, tabindex: 0, role: "application", class: "ll-image ll-sheet",
     "aria-label": "Sheet to draw on: the arrow keys move the pen, the space bar lowers and lifts it",
   });
   canvas.style.aspectRatio = `${width} / ${height}`;
@@ -544,6 +605,7 @@ function drawing(shape, changed) {
     context.strokeRect(pen.x - 3, pen.y - 3, 6, 6);
   };
   const stroke = (x, y, from) => {
+    // Ink wherever the way from the last point is near; t is the share of that way at which it is nearest.
     const [dx, dy] = from ? [x - from.x, y - from.y] : [0, 0], length = dx * dx + dy * dy;
     const reach = radius + 1, sx = from ? from.x : x, sy = from ? from.y : y;
     for (let i = Math.max(0, Math.floor(Math.min(y, sy) - reach)); i < Math.min(rows, Math.max(y, sy) + reach); i++) {
@@ -555,6 +617,10 @@ function drawing(shape, changed) {
     }
     Object.assign(pen, { x, y });
   };
+  const say = () => {
+    const place = `column ${Math.round(pen.x / fine)}, row ${Math.round(pen.y / fine)}`;
+    status.textContent = `pen ${pen.down ? "down" : "up"}, ${place}`;
+  };
   const begin = (x, y) => {
     if (foreign) ink.fill(0);
     foreign = false;
@@ -565,16 +631,15 @@ function drawing(shape, changed) {
     changed(made);
   };
   const point = (event) => {
-    const drawing = event.type === "pointerdown" || (event.buttons & 1 && canvas.hasPointerCapture(event.pointerId));
-    if (!drawing) return;
+    const down = event.type === "pointerdown";
+    if (down ? event.button : !(event.buttons & 1 && canvas.hasPointerCapture(event.pointerId))) return;
     const box = canvas.getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * columns, y = ((event.clientY - box.top) / box.height) * rows;
-    if (event.type === "pointerdown") {
+    if (down) {
       canvas.setPointerCapture(event.pointerId);
       canvas.focus();
-    }
-    if (event.type === "pointerdown") begin(x, y);
-    else stroke(x, y, pen);
+      begin(x, y);
+    } else stroke(x, y, pen);
     finish();
   };
   canvas.addEventListener("pointerdown", point);
@@ -582,18 +647,18 @@ function drawing(shape, changed) {
   canvas.addEventListener("focus", paint);
   canvas.addEventListener("blur", paint);
   canvas.addEventListener("keydown", (event) => {
-    const way = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    if (event.altKey || event.ctrlKey || event.metaKey || !(way || event.key === " ")) return;
+    const [right, upwards] = steps(event), moves = right || upwards;
+    if (!moves && event.key !== " ") return;
     event.preventDefault();
-    if (way) {
-      const x = Math.min(columns, Math.max(0, pen.x + fine * way[0])), y = Math.min(rows, Math.max(0, pen.y + fine * way[1]));
+    if (moves) {
+      const x = Math.min(columns, Math.max(0, pen.x + fine * right)), y = Math.min(rows, Math.max(0, pen.y - fine * upwards));
       if (pen.down) stroke(x, y, pen);
       else Object.assign(pen, { x, y });
     } else {
       pen.down = !pen.down;
       if (pen.down) begin(pen.x, pen.y);
     }
-    status.textContent = `pen ${pen.down ? "down" : "up"}, column ${Math.round(pen.x / fine)}, row ${Math.round(pen.y / fine)}`;
+    say();
     if (pen.down) finish();
     else paint();
   });
@@ -603,6 +668,7 @@ function drawing(shape, changed) {
     clear: () => {
       ink.fill(0);
       pen.down = foreign = false;
+      say();
       finish();
     },
     /** Show an image that was not drawn here (a test digit, or Python's) on the sheet, too. */
@@ -612,6 +678,7 @@ function drawing(shape, changed) {
           ink[i] = image[Math.floor(i / columns / fine) * width + Math.floor((i % columns) / fine)] / 255;
         }
         [made, foreign] = [image, true];
+        pen.down = false;
       }
       paint();
     },
@@ -622,13 +689,13 @@ function drawing(shape, changed) {
 
 const INSTRUMENTS = {
   sliders(b) {
-    const { get, set, names, digits, decode } = b;
+    const { get, set, decode } = b;
     const image = picture("decoded", b.shape, "ll-large");
     const low = get("low")[0], high = get("high")[0], use = get("use"), order = get("order");
     const sliders = order.map((i) =>
       slider({
         name: `z${i + 1}`, note: use[i], low: low[i], high: high[i],
-        move: (value) => set({ z: get("z").map((old, k) => (k === i ? value : old)) }),
+        move: b.put("z", i),
       }),
     );
     const rows = sliders.map((one) => one.node), many = 8;
@@ -659,13 +726,15 @@ const INSTRUMENTS = {
     const { get, set, names, digits, decode } = b;
     const [low, high] = [get("low")[0], get("high")[0]];
     const codes = digits.labels.map((_, i) => b.code(0, i));
-    const map = plane(digits, codes, low, high, `Map of the latent space of the ${names[0]}: arrow keys move the point`);
+    const map = plane(digits, codes, low, high, `Map of the latent space of the ${names[0]}: the arrow keys move the point, as the sliders below do`);
     const image = picture("decoded at the point", b.shape), real = picture("real digit", b.shape);
-    const caption = real.node.lastChild;
+    const caption = real.node.lastChild, status = make("p", { class: "ll-numbers", role: "status" });
+    const [across, up] = [0, 1].map((i) => `z${i + 1} from ${number(low[i])} to ${number(high[i])}`);
+    const frame = make("figure", { class: "ll-map" }, map.canvas, make("figcaption", {}, `${across}; upwards ${up}`));
     const inside = (z) => z.map((value, i) => Math.min(high[i], Math.max(low[i], value)));
     const meet = (i) => {
       real.canvas.style.visibility = i < 0 ? "hidden" : "visible";
-      caption.textContent = i < 0 ? "no real digit near" : digits.name(i);
+      caption.textContent = i < 0 ? "no real digit near" : `nearest: ${digits.name(i)}`;
       if (i >= 0) real.show(digits.image(i), `nearest: ${digits.name(i)}`);
     };
     const where = (event) => {
@@ -674,11 +743,11 @@ const INSTRUMENTS = {
     };
     const drag = (event) => {
       const z = where(event);
-      if (event.type === "pointerdown") {
+      if (event.type === "pointerdown" && event.button === 0) {
         map.canvas.setPointerCapture(event.pointerId);
         map.canvas.focus();
       }
-      if (event.buttons) set({ z });
+      if (event.buttons & 1) set({ z });
       meet(map.nearest(z, 0.05));
     };
     for (const [name, value] of Object.entries({ role: "application", tabindex: 0, "data-lm-suppress-shortcuts": "true" })) {
@@ -686,17 +755,18 @@ const INSTRUMENTS = {
     }
     map.canvas.addEventListener("pointerdown", drag);
     map.canvas.addEventListener("pointermove", drag);
+    map.canvas.addEventListener("pointerleave", () => meet(map.nearest(get("z"), 0.05)));
     map.canvas.addEventListener("keydown", (event) => {
-      const way = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
-      const far = event.shiftKey ? 10 : 1;
-      if (event.altKey || event.ctrlKey || event.metaKey || !(way || event.key === "Home")) return;
+      const [right, upwards] = steps(event);
+      if (!right && !upwards) return;
       event.preventDefault();
-      set({ z: way ? inside(get("z").map((v, i) => v + (far * way[i] * (high[i] - low[i])) / 100)) : get("start") });
+      const z = inside(get("z").map((value, i) => value + ([right, upwards][i] * (high[i] - low[i])) / 100));
+      set({ z });
+      status.textContent = `${at(z)}, ${caption.textContent}`;
     });
     const sliders = [0, 1].map((i) =>
       slider({
-        name: `z${i + 1}`, low: low[i], high: high[i],
-        move: (value) => set({ z: get("z").map((old, k) => (k === i ? value : old)) }),
+        name: `z${i + 1}`, low: low[i], high: high[i], move: b.put("z", i),
       }),
     );
     const show = () => {
@@ -709,9 +779,10 @@ const INSTRUMENTS = {
     };
     bind(b, "z", b.singles, show);
     b.el.append(
-      make("div", { class: "ll-row" }, map.canvas, make("div", { class: "ll-pictures" }, image.node, real.node)),
+      make("div", { class: "ll-row" }, frame, make("div", { class: "ll-pictures" }, image.node, real.node)),
       make("div", { class: "ll-sliders" }, ...sliders.map((one) => one.node)),
       buttons(button("Reset", () => set({ z: get("start") }))),
+      status,
     );
     return show;
   },
@@ -752,8 +823,7 @@ const INSTRUMENTS = {
     const digit = picker("digit", digits, (i) => set({ digit: i }));
     const sliders = attributes.map((name, i) =>
       slider({
-        name, low: -1, high: 1,
-        move: (value) => set({ strengths: get("strengths").map((old, k) => (k === i ? value : old)) }),
+        name, low: -1, high: 1, move: b.put("strengths", i),
       }),
     );
     const show = () => {
@@ -784,18 +854,18 @@ const INSTRUMENTS = {
   draw(b) {
     const { get, set, names, digits, decode, encode } = b;
     const samples = 5, board = drawing(b.shape, (image) => set({ image: new DataView(image.buffer) }));
-    const test = picker("or a test digit", digits, (i) => {
+    const test = picker("test digit", digits, (i) => {
       test.show(i);
       set({ image: new DataView(digits.bytes(i).slice().buffer) });
     });
     let noise, last;
-    const seen = picture("as the models see it", b.shape);
+    const seen = picture("as the models see it", b.shape, "ll-medium");
     const cards = names.map((name, k) => {
       const place = b.size[k] === 2 ? placed(b, k) : strips(b, k);
       const mean = picture("reconstruction", b.shape);
       const drawn = get("variational")[k] ? Array.from({ length: samples }, (_, i) => picture(`sample ${i + 1}`, b.shape, "ll-small")) : [];
       const text = make("p", { class: "ll-numbers" });
-      const row = drawn.length ? [make("div", { class: "ll-pictures" }, ...drawn.map((image) => image.node))] : [];
+      const row = drawn.length ? [make("div", { class: "ll-samples" }, ...drawn.map((image) => image.node))] : [];
       const node = make("div", { class: "ll-card", role: "group", "aria-label": name }, make("strong", {}, name), mean.node, place.canvas, text, ...row);
       return { name, place, mean, drawn, text, node };
     });
@@ -823,12 +893,16 @@ const INSTRUMENTS = {
       board.show(image);
       seen.show(pixels, image.some(Boolean) ? "the drawing, normalized" : "nothing drawn yet");
       b.el.classList.toggle("ll-empty", !image.some(Boolean));
-      if (image.some(Boolean)) encode(image, tell);
+      if (image.some(Boolean)) return encode(image, tell);
+      last = null;
+      set({ placed: {} });
     };
     again();
     test.show(0);
     b.on("image", show);
+    const hint = "Draw over it with the mouse or a finger. Or with the keyboard: the arrow keys move the pen, the space bar lowers and lifts it.";
     b.el.append(
+      make("p", { class: "ll-hint" }, hint),
       make(
         "div",
         { class: "ll-row" },
@@ -836,7 +910,6 @@ const INSTRUMENTS = {
         make("div", { class: "ll-side" }, seen.node, test.node, buttons(button("Clear", board.clear), button("Sample z again", again))),
       ),
       board.status,
-      make("p", { class: "ll-hint" }, "Draw a digit with the mouse or a finger, or take a test digit."),
       make("div", { class: "ll-cards" }, ...cards.map((card) => card.node)),
     );
     return show;
@@ -845,14 +918,20 @@ const INSTRUMENTS = {
 
 async function render({ model, el }) {
   el.classList.add("latentlab");
-  const b = await bench(model, el);
-  b.singles = model.get("singles");
   el.setAttribute("role", "group");
   el.setAttribute("aria-label", model.get("title"));
-  INSTRUMENTS[model.get("kind")](b)();
-  el.append(b.problem);
-  el.dataset.ready = "";
-  return () => b.stop.forEach((off) => off());
+  try {
+    const b = await bench(model, el);
+    INSTRUMENTS[model.get("kind")](b)();
+    el.append(b.problem);
+    el.dataset.ready = "";
+    return () => b.stop.forEach((off) => off());
+  } catch (error) {
+    const old = typeof DecompressionStream === "undefined";
+    const why = old ? "This browser is too old for it: take one of 2023 or later." : `It failed: ${error.message}`;
+    el.append(make("p", { class: "ll-problem", role: "alert" }, `${model.get("title")}. ${why}`));
+    throw error;
+  }
 }
 
 export default { render };

@@ -72,7 +72,7 @@ class Number(traitlets.Float):
     """A finite number."""
 
     def validate(self, obj, value):
-        value = super().validate(obj, value)
+        value = super().validate(obj, value.item() if hasattr(value, "item") else value)
         if not math.isfinite(value):
             raise traitlets.TraitError(f"{self.name or 'a coordinate'} must be finite, not {value}")
         return value
@@ -91,6 +91,9 @@ class Numbers(traitlets.List):
         if before and len(value) != len(before):
             raise traitlets.TraitError(f"{self.name} must have {len(before)} numbers, not {len(value)}")
         return value
+
+    def get(self, obj, cls=None):
+        return list(super().get(obj, cls))  # a copy: what is changed in place goes unnoticed
 
 
 class Instrument(anywidget.AnyWidget):
@@ -120,8 +123,7 @@ class Instrument(anywidget.AnyWidget):
     def __init__(self, subjects: _Subjects, title: str, still: torch.Tensor, alt: str, **state):
         """still: an image (1, height, width) for readers without a kernel; alt says what it shows."""
         self._models, self._still, self._alt = list(subjects.models.values()), still, alt
-        for name in state.get("singles", []):
-            self.add_traits(**{name: Number().tag(sync=True)})
+        self.add_traits(**{name: Number().tag(sync=True) for name in state.get("singles", [])})
         super().__init__(
             title=f"{title}: {', '.join(subjects.models)}",
             names=list(subjects.models),
@@ -129,7 +131,7 @@ class Instrument(anywidget.AnyWidget):
             variational=[logvar is not None for logvar in subjects.logvar],
             digits=subjects.digits,
             codes=[mu.numpy().tobytes() for mu in subjects.mu],
-            decoders=subjects.decoders,
+            decoders=subjects.networks("decoder"),
             **state,
         )
         if self.singles:
@@ -138,19 +140,25 @@ class Instrument(anywidget.AnyWidget):
     def _bind(self, name: str) -> None:
         """Keep a list of numbers and the single ones, which sliders can be linked to, the same."""
 
+        place = {single: i for i, single in enumerate(self.singles)}
+
         def to_singles(change=None):
-            with self.hold_sync():
-                for single, value in zip(self.singles, getattr(self, name), strict=True):
-                    setattr(self, single, value)
+            for single, value in zip(self.singles, getattr(self, name), strict=True):
+                setattr(self, single, value)
 
         def to_list(change):
-            values = list(getattr(self, name))
-            values[self.singles.index(change["name"])] = change["new"]
-            setattr(self, name, values)
+            values, i = getattr(self, name), place[change["name"]]
+            if values[i] != change["new"]:
+                values[i] = change["new"]
+                setattr(self, name, values)
 
         to_singles()
         self.observe(to_singles, name)
         self.observe(to_list, list(self.singles))
+
+    def notify_change(self, change):
+        with self.hold_sync():  # a list and its numbers leave in one message: neither is news to the other
+            super().notify_change(change)
 
     @traitlets.observe("ask_decode", "ask_encode")
     def _answer(self, change) -> None:
@@ -159,7 +167,7 @@ class Instrument(anywidget.AnyWidget):
         try:
             if change["name"] == "ask_decode":
                 pairs = zip(question["models"], question["codes"], strict=True)
-                images = [_decoded(self._models[k], torch.tensor([z])) for k, z in pairs]
+                images = [_decoded(self._models[k], torch.tensor([z], dtype=torch.float32)) for k, z in pairs]
                 result["images"] = torch.cat(images).numpy().tobytes()
             else:
                 image = torch.tensor([question["image"]], dtype=torch.uint8).view(1, *self.digits.shape)
@@ -175,10 +183,20 @@ class Instrument(anywidget.AnyWidget):
             setattr(self, change["name"].replace("ask", "answer"), {"id": question["id"], **result})
 
     def _repr_mimebundle_(self, **keywords):
-        data, metadata = super()._repr_mimebundle_(**keywords)
+        closed = self.comm is None
+        data, metadata = ({}, {}) if closed else super()._repr_mimebundle_(**keywords)
         data["image/png"] = base64.b64encode(to_png(self._still, scale=2)).decode()
         data["text/plain"] = self._alt
         return data, {**(metadata or {}), "image/png": {"alt": self._alt}}
+
+    def _offered(self, proposal):
+        """Refuse the number of an image that isn't offered."""
+        if not 0 <= proposal["value"] < len(self.digits.labels):
+            raise traitlets.TraitError(
+                f"{proposal['trait'].name} must be 0 to {len(self.digits.labels) - 1}, the images offered, "
+                f"not {proposal['value']}"
+            )
+        return proposal["value"]
 
 
 class LatentSliders(Instrument):
@@ -206,6 +224,7 @@ class Morph(Instrument):
     t = Number(0.5).tag(sync=True)
     start = traitlets.Int().tag(sync=True)
     end = traitlets.Int().tag(sync=True)
+    _inside = traitlets.validate("start", "end")(Instrument._offered)
 
 
 class AttributeBoard(Instrument):
@@ -213,6 +232,7 @@ class AttributeBoard(Instrument):
 
     strengths = Numbers().tag(sync=True)
     digit = traitlets.Int().tag(sync=True)
+    _inside = traitlets.validate("digit")(Instrument._offered)
     vectors = traitlets.List().tag(sync=True)  # float32 (attributes, latent_dim), for each model
 
 
@@ -221,6 +241,12 @@ class Draw(Instrument):
 
     image = traitlets.Bytes().tag(sync=True, from_json=lambda value, widget: bytes(value))
     placed = traitlets.Dict().tag(sync=True)
+
+    @traitlets.validate("image")
+    def _sized(self, proposal):
+        if len(proposal["value"]) != math.prod(self.digits.shape):
+            raise traitlets.TraitError(f"image must have {math.prod(self.digits.shape)} bytes, one a pixel")
+        return proposal["value"]
 
 
 Models = nn.Module | Mapping[str, nn.Module]
@@ -242,11 +268,8 @@ def latent_sliders(
     Gaussian fitted to its codes. Used in notebooks 01, 02 and 04.
     """
     subjects = _Subjects(model, data)
-    mu, logvar = subjects.mu[0], subjects.logvar[0]
-    size = mu.shape[1]
-    begin = mu.median(dim=0).values if start is None else torch.as_tensor(start).detach().float().cpu()
-    if begin.shape != (size,):
-        raise ValueError(f"start must have the shape ({size},), not {tuple(begin.shape)}")
+    model, mu, logvar = subjects.only("latent_sliders"), subjects.mu[0], subjects.logvar[0]
+    size, begin = mu.shape[1], subjects.begin(start)
     order = by_use(mu, logvar).tolist()
     if dimensions is not None:
         order = [int(i) for i in dimensions]
@@ -255,9 +278,9 @@ def latent_sliders(
     low, high = subjects.ends(0)
     if logvar is None:
         use = [f"sd {value:.2g}" for value in mu.std(dim=0, correction=0)]
-        mean, factor = mu.mean(dim=0), _root(mu.T.cov().view(size, size))
+        mean, factor = mu.mean(dim=0), _root(mu.T.double().cov(correction=0).view(size, size))
     else:
-        use = [f"KL {value:.2g}" for value in 0.5 * (mu**2 + logvar.exp() - 1 - logvar).mean(dim=0)]
+        use = [f"KL {value:.1f}" for value in 0.5 * (mu**2 + logvar.exp() - 1 - logvar).mean(dim=0)]
         mean, factor = torch.zeros(size), torch.eye(size)
     values = [torch.linspace(low[i], high[i], 9) for i in order[:6]]
     rows = [_decoded(model, traversal(begin, i, v)) for i, v in zip(order, values, strict=False)]
@@ -287,14 +310,13 @@ def pad(model: nn.Module, data: ImageSet | None = None, *, start: Sequence[float
     `z`, z1 and z2 as for `latent_sliders`; `start`: where the point begins. Used in notebooks 01, 02 and 04.
     """
     subjects = _Subjects(model, data)
+    model = subjects.only("pad")
     if subjects.mu[0].shape[1] != 2:
         raise ValueError(
             f"the pad is a map of 2 latent dimensions, and this model has {subjects.mu[0].shape[1]}: "
             "use latent_sliders"
         )
-    begin = subjects.mu[0].median(dim=0).values.tolist() if start is None else [float(v) for v in start]
-    if len(begin) != 2:
-        raise ValueError(f"start must have 2 numbers, not {len(begin)}")
+    begin = subjects.begin(start).tolist()
     low, high = subjects.ends(0)
     plane = _decoded(model, grid(low, high, 7))
     return Pad(
@@ -315,7 +337,8 @@ def morph(models: Models, data: ImageSet | None = None, *, start: Wanted = None,
     """A slider, `t`, from one image to another: each model's straight path, and the pixel blend beside it.
 
     start, end: images of the data, or their numbers, counted from 0; otherwise a 3 and an 8. The reader picks
-    others in the instrument. Python reads, sets and observes `t`, `start` and `end`. Used in notebook 05.
+    others in the instrument. Python reads, sets and observes `t`, and `start` and `end`, which count the
+    images offered. Used in notebook 05.
     """
     subjects = _Subjects(models, data, [start, end])
     start, end = subjects.positions
@@ -353,8 +376,14 @@ def attribute_board(
     """
     subjects = _Subjects(models, data, [digit])
     vectors = subjects.vectors() if vectors is None else vectors
+    if not vectors:
+        raise ValueError("the board needs a vector, or more")
     if not isinstance(models, Mapping) and not isinstance(next(iter(vectors.values())), Mapping):
         vectors = {subjects.names: vectors}
+    vectors = {
+        str(name): {word: torch.as_tensor(vector).detach().float().cpu() for word, vector in of_model.items()}
+        for name, of_model in vectors.items()
+    }
     if missing := subjects.models.keys() - vectors.keys():
         raise ValueError(f"there are no vectors for {', '.join(sorted(missing))}")
     names = list(vectors[next(iter(subjects.models))])
@@ -369,11 +398,11 @@ def attribute_board(
                     f"the vector of {attribute} must be finite and have the shape {tuple(mu.shape[1:])}, "
                     f"not {tuple(vector.shape)}"
                 )
-    if unusable := [name for name in names if not name.isidentifier() or hasattr(AttributeBoard, name)]:
+    if unusable := [n for n in names if not n.isidentifier() or n[0] == "_" or hasattr(AttributeBoard, n)]:
         raise ValueError(
             f"{', '.join(unusable)} can't be an attribute's name here: choose a single, other word"
         )
-    added = {name: torch.stack([*vectors[name].values()]).float().cpu() for name in subjects.models}
+    added = {name: torch.stack([*vectors[name].values()]) for name in subjects.models}
     position = subjects.positions[0] if digit is not None else subjects.first(3, 0)
     name, (model, mu) = next(iter(subjects.models)), next(subjects.pairs())
     strengths = torch.linspace(-1, 1, 9)[:, None]
@@ -391,7 +420,7 @@ def attribute_board(
     )
 
 
-def draw(models: Models, data: ImageSet | None = None, *, digit: Wanted = 0) -> Draw:
+def draw(models: Models, data: ImageSet | None = None, *, digit: int | torch.Tensor = 0) -> Draw:
     """A sheet to draw a digit on: where each model places it, mu and sigma, samples of z, reconstructions.
 
     The drawing is normalized as MNIST was. It begins with `digit`, an image of the data, or its number; the
@@ -411,7 +440,7 @@ def draw(models: Models, data: ImageSet | None = None, *, digit: Wanted = 0) -> 
         _tiled([torch.cat(rows)]),
         f"A digit, and beside it what {subjects.names} reconstruct of it.",
         kind="draw",
-        encoders=subjects.networks("encoder"),
+        encoders=subjects.networks("encoder", level=3),
         image=image.contiguous().numpy().tobytes(),
         low=[low for low, _ in ends],
         high=[high for _, high in ends],
@@ -419,10 +448,9 @@ def draw(models: Models, data: ImageSet | None = None, *, digit: Wanted = 0) -> 
 
 
 def measured(images: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Thickness, slant and width of images (n, 1, height, width), each (n,).
+    """Thickness, slant and width of images (n, 1, height, width), each (n,). Used by `attribute_board`.
 
-    It takes a second; so those of MNIST's that are offered lie in a file,
-    which `python course.py page` writes. Used by `attribute_board`.
+    Measuring 500 takes a second: so the values of MNIST's first 500 test images are stored.
     """
     known = json.loads(shipped("attributes.json").read_text("utf-8"))
     if hashlib.sha256(images.numpy().tobytes()).hexdigest() == known["sha256"]:
@@ -430,17 +458,28 @@ def measured(images: torch.Tensor) -> dict[str, torch.Tensor]:
     return {name: getattr(attributes, name)(images) for name in ATTRIBUTES}
 
 
+def attribute_vectors(mu: torch.Tensor, values: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The vector (latent_dim,) of each attribute, from codes mu (n, latent_dim) and its values (n,)."""
+    keep = ~torch.stack([*values.values()]).isnan().any(dim=0)
+    return {name: attribute_vector(mu[keep], value[keep]) for name, value in values.items()}
+
+
 class _Subjects:
     """The models that an instrument is about, and the images that it offers: checked, and encoded."""
 
     def __init__(self, models: Models, data: ImageSet | None, wanted: Sequence[Wanted] = ()):
-        several = dict(models) if isinstance(models, Mapping) else {"model": models}
+        named = isinstance(models, Mapping)
+        several = {str(name): model for name, model in models.items()} if named else {"model": models}
         if not several:
             raise ValueError("an instrument needs a model, or a dictionary of models by name")
         for name, model in several.items():
             _check(name, model)
         if data is None:
             data = load("mnist", "test")
+        if not isinstance(data, ImageSet) or not len(data.images) or data.images.dtype != torch.uint8:
+            raise ValueError(
+                "data must be an ImageSet of uint8 images, such as datasets.load('mnist', 'test')"
+            )
         rows, self.positions = list(range(min(POOL, len(data.images)))), []
         for one in wanted:
             row = None if one is None else _row(data, one)
@@ -453,10 +492,9 @@ class _Subjects:
             mu, logvar = self._codes(name, model)
             self.mu.append(mu)
             self.logvar.append(logvar)
-        if not isinstance(models, Mapping):
+        if not named:
             several = {"AE" if self.logvar[0] is None else "VAE": models}
         self.models, self.names = several, " and ".join(several)
-        self.decoders = self.networks("decoder")
         content, shape = self.images.numpy().tobytes(), list(self.images.shape[1:])
         self.digits = Digits.of(
             content,
@@ -470,29 +508,51 @@ class _Subjects:
         shape = tuple(self.images.shape[1:])
         try:
             mu, logvar = _encoded(model, self.images)
-        except (RuntimeError, ValueError, TypeError) as error:
+        except Exception as error:  # it is the reader's code that runs here
             raise ValueError(
-                f"{name} can't encode images of shape {shape}; give it its own data ({error})"
+                f"{name}, with weights in {export.like(model, torch.empty(0)).dtype}, can't encode images of "
+                f"shape {shape}: is this the data that it was trained on? ({error})"
             ) from error
-        if mu.ndim != 2 or not mu.isfinite().all():
-            raise ValueError(f"{name} must encode to finite codes (n, latent_dim), not {tuple(mu.shape)}")
+        if mu.ndim != 2 or (logvar is not None and logvar.shape != mu.shape):
+            raise ValueError(f"{name} must encode to codes (n, latent_dim), not {tuple(mu.shape)}")
+        if not mu.isfinite().all() or (logvar is not None and not logvar.isfinite().all()):
+            raise ValueError(f"{name} encodes some images to codes that aren't finite: train it again")
         try:
             decoded = _decoded(model, mu[:1])
-        except (RuntimeError, ValueError, TypeError) as error:
+        except Exception as error:
             raise ValueError(
                 f"{name} can't decode its own codes of {mu.shape[1]} numbers: the encoder's latent size must "
                 f"be the decoder's ({error})"
             ) from error
         if tuple(decoded.shape[1:]) != shape:
             raise ValueError(f"{name} decodes to {tuple(decoded.shape[1:])}, and the images are {shape}")
+        if not decoded.isfinite().all():
+            raise ValueError(f"{name} decodes to images that aren't finite: train it again")
         return mu, logvar
+
+    def only(self, instrument: str) -> nn.Module:
+        """The model, for instruments that take one."""
+        if len(self.models) > 1:
+            raise ValueError(f"{instrument} takes one model, not {len(self.models)}: make one for each")
+        return next(iter(self.models.values()))
+
+    def begin(self, start: Sequence[float] | torch.Tensor | None) -> torch.Tensor:
+        """Where a code begins: at the start that is asked for, or at the median of all codes."""
+        if start is None:
+            return self.mu[0].median(dim=0).values
+        code, shape = torch.as_tensor(start).detach().float().cpu(), self.mu[0].shape[1:]
+        if code.shape != shape or not code.isfinite().all():
+            raise ValueError(
+                f"start must be finite and have the shape {tuple(shape)}, not {tuple(code.shape)}"
+            )
+        return code
 
     def pairs(self):
         """Each model with its codes."""
         return zip(self.models.values(), self.mu, strict=True)
 
-    def networks(self, part: str) -> list[Network]:
-        """The decoders or encoders, as the browser gets them."""
+    def networks(self, part: str, level: int = 5) -> list[Network]:
+        """The decoders or encoders, as the browser gets them; level: how many calls up the reader is."""
         x = self.images[:8]
         made = []
         for (name, model), mu in zip(self.models.items(), self.mu, strict=True):
@@ -502,7 +562,7 @@ class _Subjects:
                 layers, weights = [], b""
                 if part not in _said.setdefault(model, set()):
                     _said[model].add(part)
-                    warnings.warn(f"the kernel computes the {part} of {name}: {error}", stacklevel=4)
+                    warnings.warn(f"the kernel computes the {part} of {name}: {error}", stacklevel=level)
             made.append(Network.of(weights, layers, make=partial(dict, layers=layers, weights=weights)))
         return made
 
@@ -521,10 +581,8 @@ class _Subjects:
     def vectors(self) -> dict[str, dict[str, torch.Tensor]]:
         """Each model's vectors for thickness, slant and width, from the images offered."""
         values = measured(self.images[:POOL])
-        keep = ~torch.stack([*values.values()]).isnan().any(dim=0)
         return {
-            name: {word: attribute_vector(mu[:POOL][keep], value[keep]) for word, value in values.items()}
-            for name, mu in zip(self.models, self.mu, strict=True)
+            name: attribute_vectors(mu[:POOL], values) for name, mu in zip(self.models, self.mu, strict=True)
         }
 
 
@@ -553,7 +611,7 @@ def _check(name: str, model: nn.Module) -> None:
             raise ValueError(
                 f"{name} ({type(model).__name__}) has no {word}r: the instruments call model.{word}"
             )
-    for key, value in model.state_dict().items():
+    for key, value in model.named_parameters():
         if value.is_floating_point() and not value.isfinite().all():
             raise ValueError(
                 f"the weights of {name} are not all finite ({key}): its training has diverged; "
@@ -563,18 +621,19 @@ def _check(name: str, model: nn.Module) -> None:
 
 def _encoded(model: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
     """mu and logvar of images (n, channels, height, width), float32 on the CPU; an AE's code, and None."""
-    device = next(model.parameters(), images).device
     with evaluating(model):
-        code = model.encode(to_float(images.to(device)))
-    mu, logvar = code if isinstance(code, tuple) else (code, None)
+        code = model.encode(export.like(model, to_float(images)))
+    parts = [*code] if isinstance(code, (tuple, list)) else [code, None]
+    if len(parts) != 2 or not all(isinstance(value, torch.Tensor | None) for value in parts):
+        raise ValueError("encode must return a tensor of codes, or mu and logvar")
+    mu, logvar = parts
     return mu.float().cpu(), None if logvar is None else logvar.float().cpu()
 
 
 def _decoded(model: nn.Module, codes: torch.Tensor) -> torch.Tensor:
     """The images, float32 on the CPU, of codes (n, latent_dim)."""
-    weight = next(model.parameters(), codes)
     with evaluating(model):
-        return model.decode(codes.to(weight.device)).float().cpu()
+        return model.decode(export.like(model, codes).clone()).float().cpu()  # a layer may work in place
 
 
 def _tiled(rows: Sequence[torch.Tensor]) -> torch.Tensor:

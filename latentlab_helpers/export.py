@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
+from torch.func import functional_call
 
 from .models import evaluating
 
@@ -35,38 +37,59 @@ def encoder(model: nn.Module, images: torch.Tensor) -> Layers:
 
     def encode(x):
         code = model.encode(x)
-        return torch.cat(code, dim=1) if isinstance(code, tuple) else code
+        return torch.cat([*code], dim=1) if isinstance(code, (tuple, list)) else code
 
     return _exported(model, "encoder", images, encode)
 
 
-def _exported(model: nn.Module, part: str, x: torch.Tensor, function) -> Layers:
-    layers, numbers, at = [], [], 0
+def _exported(model: nn.Module, part: str, x: torch.Tensor, function: Callable) -> Layers:
+    layers, numbers, at, word = [], [], 0, part[:-1]
+    module = getattr(model, part, None)
     with evaluating(model):
-        wanted, found = function(x), x
-        for module in _modules(getattr(model, part, None), part):
-            entered, found = found, module(found)
-            if type(module) in SHAPES:  # the browser's numbers lie in one row anyway
+        steps = _modules(module, part)
+        x = like(model, x).clone()  # a layer may work in place
+        wanted = function(x.clone())
+        start = x.flatten(1) if type(steps[0]) is nn.Linear else x  # as `encode` then does, too
+        found = start.clone()
+        for step in steps:
+            entered = found.clone()
+            try:
+                found = step(found)
+            except (RuntimeError, ValueError, TypeError) as error:
+                raise UnknownLayer(f"its module `{part}` doesn't take what `{word}` takes") from error
+            if type(step) in SHAPES:  # the browser's numbers lie in one row anyway
                 continue
-            tensors = [tensor for tensor in (getattr(module, "weight", None), getattr(module, "bias", None))]
+            tensors = [getattr(step, name, None) for name in ("weight", "bias")]
             own = [tensor.detach().float().cpu().flatten() for tensor in tensors if tensor is not None]
             count = sum(map(len, own))
-            layers.append({**KNOWN[type(module)](module, entered, found), "at": at, "count": count})
+            layers.append({**KNOWN[type(step)](step, entered, found), "at": at, "count": count})
             numbers += own
             at += count
         if not _same(found, wanted):
             if not _same(found.sigmoid(), wanted):
-                raise UnknownLayer(f"its {part[:-1].replace('od', 'ode')} does more than its module `{part}`")
+                raise UnknownLayer(f"its `{word}` does more than its module `{part}`")
             layers.append({"kind": "sigmoid", "at": at, "count": 0})
-    weights = torch.cat(numbers).half()
-    if not weights.isfinite().all():
-        raise UnknownLayer(f"a weight of its {part} is too large for half precision")
+        weights = torch.cat(numbers).half() if numbers else torch.empty(0).half()
+        if not weights.isfinite().all():
+            raise UnknownLayer(f"a weight of its {part} is too large for half precision")
+        if part == "decoder":
+            rounded = {name: value.half().to(value) for name, value in module.state_dict().items()}
+            drawn = functional_call(module, rounded, (start.clone(),))
+            drawn = drawn.sigmoid() if layers[-1]["kind"] == "sigmoid" and not _same(found, wanted) else drawn
+            if (drawn - wanted.view_as(drawn)).abs().max() > 1 / 255:
+                raise UnknownLayer("its decoder's weights need more than half precision")
     return layers, weights.numpy().tobytes()
 
 
-def _modules(module: nn.Module | None, part: str):
+def like(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """x on the model's device, and of its weights' type, if it has any."""
+    weight = next((value for value in model.parameters() if value.is_floating_point()), x)
+    return x.to(weight.device, weight.dtype)
+
+
+def _modules(module: nn.Module | None, part: str) -> list[nn.Module]:
     """The layers of a sequence, and of the sequences in it, if the browser knows all of them."""
-    if type(module) is nn.Sequential:
+    if type(module) is nn.Sequential and len(module):
         return [layer for child in module for layer in _modules(child, part)]
     if type(module) not in KNOWN.keys() | SHAPES or module._forward_hooks or module._forward_pre_hooks:
         raise UnknownLayer(f"the browser doesn't know {type(module).__name__}, in its {part}")
@@ -74,7 +97,8 @@ def _modules(module: nn.Module | None, part: str):
 
 
 def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
-    return a.shape == b.shape and torch.allclose(a.float(), b.float(), rtol=1e-4, atol=1e-5)
+    a, b = a.float().flatten(1), b.float().flatten(1)  # to the browser, an image is one row
+    return a.shape == b.shape and torch.allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 def _linear(module: nn.Linear, x: torch.Tensor, y: torch.Tensor) -> dict[str, Any]:

@@ -21,14 +21,15 @@ DEFAULT_WIDTHS = {"mlp": (400,), "conv": (16, 32)}
 
 @contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model into eval mode, without gradients, and give it back the mode that it had."""
-    mode = model.training
+    """Put a model into eval mode, without gradients, and give each part of it back the mode that it had."""
+    modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        model.train(mode)
+        for module, mode in modes.items():
+            module.training = mode
 
 
 class Autoencoder(nn.Module):

@@ -24,8 +24,8 @@ from .datasets import to_float
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000",
 )  # fmt: skip
-# Ten digits need ten looks: the palette, its yellow darkened, grey and brown; and a marker for each.
-DIGITS = [BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, "#B8A800", BLACK, "#999999", "#7A4B2A"]
+# Ten digits need ten looks: the palette but for its yellow, violet, grey, brown; and a marker for each.
+DIGITS = [BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, "#7800D8", BLACK, "#999999", "#7A4B2A"]
 MARKERS = "osD^vP*X<>"
 
 

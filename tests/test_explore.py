@@ -7,6 +7,7 @@ import warnings
 
 import ipywidgets
 import nbformat
+import numpy as np
 import pytest
 import torch
 import traitlets
@@ -96,6 +97,48 @@ def test_z_and_its_numbers_stay_the_same_and_are_observed(pair):
     assert sliders.z == [1, 0.5] and sliders.z1 == 1
 
 
+def test_what_is_changed_in_place_and_set_again_is_noticed(pair):
+    sliders = explore.latent_sliders(pair["AE"])
+    code = sliders.z
+    code[0] = -2
+    assert sliders.z != code
+    sliders.z = code
+    assert sliders.z1 == -2
+    sliders.z2 = np.float32(1.5)
+    assert sliders.z == [-2, 1.5]
+
+
+def test_many_dimensions_are_no_burden():
+    sliders = explore.latent_sliders(Own(300))
+    assert len(type(sliders).__mro__) < 20, "one class for all numbers, not one for each"
+    sliders.z = [0.5] * 300
+    assert sliders.z300 == 0.5
+
+
+def test_a_list_and_its_numbers_leave_in_one_message(pair, monkeypatch):
+    """In two, the browser's answer to the first could undo the second of two changes."""
+    sliders, sent = explore.latent_sliders(pair["VAE"]), []
+    monkeypatch.setattr(sliders, "send_state", lambda key=None: sent.append(set(key)))
+    sliders.z = [1, 2]
+    sliders.z1 = 3
+    assert sent == [{"z", "z1", "z2"}, {"z", "z1"}]
+
+
+def test_numbers_of_images_that_are_not_offered_are_refused(pair, test):
+    morph, board, sheet = (f(pair, test) for f in (explore.morph, explore.attribute_board, explore.draw))
+    for widget, name, value in [
+        (morph, "start", 500),
+        (morph, "end", -1),
+        (board, "digit", 9000),
+        (sheet, "image", b"ab"),
+    ]:
+        before = getattr(widget, name)
+        with pytest.raises(traitlets.TraitError, match=name):
+            setattr(widget, name, value)
+        assert getattr(widget, name) == before
+    sheet.image = test.images[5].numpy().tobytes()
+
+
 def test_the_boards_strengths_and_the_morphs_ends(pair, test):
     board = explore.attribute_board(pair, test)
     board.slant = -1
@@ -132,10 +175,11 @@ def test_an_unknown_layer_is_computed_by_the_kernel_which_says_so_once(test):
         sliders = explore.latent_sliders(model, test)
         explore.pad(model, test)
     assert sum(w.category is UserWarning for w in said) == 1 and sliders.decoders[0].layers == []
-    sliders.ask_decode = {"id": 1, "models": [0], "codes": [[0.5, -1.0]]}
-    images = torch.frombuffer(bytearray(sliders.answer_decode["images"]), dtype=torch.float32)
-    with torch.no_grad():
-        torch.testing.assert_close(images, model.decode(torch.tensor([[0.5, -1.0]])).flatten())
+    for code in ([0.5, -1.0], [1, 0]):  # JavaScript's 1.0 arrives as 1
+        sliders.ask_decode = {"id": code[0], "models": [0], "codes": [code]}
+        images = torch.frombuffer(bytearray(sliders.answer_decode["images"]), dtype=torch.float32)
+        with torch.no_grad():
+            torch.testing.assert_close(images, model.decode(torch.tensor([code]).float()).flatten())
     draw = explore.draw(model, test)
     draw.ask_encode = {"id": 2, "image": test.images[3].flatten().tolist()}
     with torch.no_grad():
@@ -178,12 +222,68 @@ def test_decode_is_not_taken_for_something_that_it_is_not():
     ]:
         with pytest.raises(export.UnknownLayer, match=reason):
             export.decoder(model, codes)
+    with pytest.raises(export.UnknownLayer, match="more than half precision"):
+        export.decoder(steep(), torch.full((3, 2), 1e8))
+    late = Own()
+    late.decoder = nn.Sequential(late.decoder[2], late.decoder[3])
+    late.fc = nn.Linear(2, 30)
+    late.decode = lambda z: torch.sigmoid(late.decoder(late.fc(z)))
+    with pytest.raises(export.UnknownLayer, match="doesn't take what `decode` takes"):
+        export.decoder(late, codes)
     plain = Own()
     plain.decode = plain.decoder.forward
     layers, _ = export.decoder(plain, codes)
     assert [layer["kind"] for layer in layers] == ["linear", "relu", "linear"]
     layers, weights = export.decoder(Own(), codes)
     assert layers[-1]["kind"] == "sigmoid" and len(weights) == 2 * sum(layer["count"] for layer in layers)
+
+
+class Flat(Own):
+    """As many tutorials have it: flat on the inside, and shaped by encode and decode."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.decoder = self.encoder[1:], self.decoder[:-1]
+
+    def encode(self, x):
+        return self.encoder(x.flatten(1))
+
+    def decode(self, z):
+        return torch.sigmoid(self.decoder(z)).view(-1, 1, 28, 28)
+
+
+def steep():
+    """Its codes are far out and its weights small, so that the rounding of a weight is seen."""
+    model = Own()
+    with torch.no_grad():
+        model.encoder[3].weight.mul_(1e8)
+        model.decoder[0].weight.mul_(1e-8)
+    return model
+
+
+def test_flat_models_and_other_types_of_numbers_are_computed_by_the_browser(test):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for model in (Flat(), Own().half(), Own().bfloat16(), Own().double()):
+            draw = explore.draw(model, test)
+            assert draw.decoders[0].layers and draw.encoders[0].layers
+
+
+def test_a_layer_that_works_in_place_spoils_no_code(test):
+    model = Own()
+    model.decoder = nn.Sequential(nn.ReLU(inplace=True), *model.decoder)
+    with torch.no_grad():
+        wanted = model.encode(test.images[:500] / 255)
+    sliders = explore.latent_sliders(model, test)
+    saved = torch.frombuffer(bytearray(sliders.codes[0]), dtype=torch.float32).view(-1, 2)
+    torch.testing.assert_close(saved, wanted)
+
+
+def test_a_part_that_was_frozen_stays_so(test):
+    model = Own().train()
+    model.encoder.eval()
+    explore.latent_sliders(model, test)
+    assert model.training and model.decoder.training and not model.encoder.training
 
 
 # --- bad input -----------------------------------------------------------------------------------------
@@ -238,7 +338,17 @@ def test_arguments_that_do_not_fit_are_refused(pair, test):
     right = {"bold": torch.zeros(2)}
     for call, message in [
         (lambda: explore.pad(vae), "this model has 16: use latent_sliders"),
-        (lambda: explore.pad(pair["AE"], start=[1.0]), "2 numbers"),
+        (lambda: explore.pad(pair), "takes one model, not 2"),
+        (lambda: explore.pad(pair["AE"], test.images), "must be an ImageSet"),
+        (
+            lambda: explore.pad(pair["AE"], datasets.ImageSet(test.images / 255, test.labels)),
+            "of uint8 images",
+        ),
+        (lambda: explore.pad(pair["AE"], datasets.ImageSet(test.images[:0], test.labels[:0])), "must be an"),
+        (lambda: explore.pad(pair["AE"], start=[1.0, float("nan")]), "start must be finite"),
+        (lambda: board(pair["AE"], vectors={}), "needs a vector"),
+        (lambda: board(pair["AE"], vectors={"_models": torch.zeros(2)}), "can't be an attribute's name"),
+        (lambda: explore.pad(pair["AE"], start=[1.0]), r"shape \(2,\), not \(1,\)"),
         (lambda: explore.latent_sliders(vae, start=torch.zeros(3)), r"\(16,\)"),
         (lambda: explore.latent_sliders(vae, dimensions=[16]), "between 0 and 15"),
         (lambda: explore.latent_sliders(vae, dimensions=[]), "between 0 and 15"),

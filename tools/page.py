@@ -16,10 +16,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import torch
 from ipywidgets import Widget, widget_serialization
 
-from latentlab_helpers import attributes, checkpoints, datasets, explore, latent, metrics
+from latentlab_helpers import attributes, checkpoints, datasets, explore, metrics
 from tools import home
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,15 +36,13 @@ def instruments() -> dict[str, explore.Instrument]:
     both = {"AE": ae[16], "VAE": vae[16]}
     few = train.images[:MEASURED]
     measured = {name: getattr(attributes, name)(few) for name in explore.ATTRIBUTES}
-    keep = ~torch.stack([*measured.values()]).isnan().any(dim=0)
-    vectors = {}
-    for name, model in both.items():
-        mu = metrics.embed(model, few)[keep]
-        vectors[name] = {word: latent.attribute_vector(mu, value[keep]) for word, value in measured.items()}
+    vectors = {
+        name: explore.attribute_vectors(metrics.embed(model, few), measured) for name, model in both.items()
+    }
     return {
         "pad-vae": explore.pad(vae[2], test),
         "pad-ae": explore.pad(ae[2], test),
-        "sliders": explore.latent_sliders(vae[16], test),
+        "sliders": explore.latent_sliders(vae[16], test, start=metrics.embed(vae[16], test.images[1:2])[0]),
         "morph": explore.morph(both, test),
         "board": explore.attribute_board(both, test, vectors=vectors),
         "draw": explore.draw({"AE": ae[2], "VAE": vae[2]}, test),
