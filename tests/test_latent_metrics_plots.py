@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from latentlab_helpers import explore, latent, metrics, plots
+from latentlab_helpers import latent, metrics, plots
 from latentlab_helpers.models import Autoencoder, VariationalAutoencoder
 
 
@@ -251,42 +251,6 @@ def test_a_map_draws_every_point_under_its_digit():
     assert {"50%", "99%"} <= {text.get_text() for text in ax.texts}
 
 
-def test_sliders_decode_where_they_stand():
-    model = Autoencoder(3)
-    codes = torch.randn(200, 3)
-    box = explore.latent_sliders(model, codes)
-    for q, values in ((0.5, "value"), (0.01, "min"), (0.99, "max")):
-        ranges = torch.tensor([getattr(s, values) for s in box.sliders])
-        torch.testing.assert_close(ranges, codes.quantile(q, dim=0))
-    assert [s.description for s in box.sliders] == ["z1", "z2", "z3"]
-    assert all(s.step == pytest.approx((s.max - s.min) / 100) for s in box.sliders)
-    start = model.decode(torch.tensor([[s.value for s in box.sliders]]))[0]
-    assert box.picture.value == plots.to_png(start)
-    seen = {bytes(box.picture.value)}
-    for slider in box.sliders:
-        slider.value = slider.max
-        z = torch.tensor([[s.value for s in box.sliders]])
-        assert box.picture.value == plots.to_png(model.decode(z)[0])
-        seen.add(bytes(box.picture.value))
-    assert len(seen) == 4
-    with pytest.raises(ValueError, match=r"\(n, 3\), not \(200, 2\)"):
-        explore.latent_sliders(model, codes[:, :2])
-
-
-def test_sliders_for_some_dimensions_leave_the_others_where_they_begin():
-    model, codes = Autoencoder(4), torch.randn(200, 4)
-    start = torch.tensor([0.5, -9.0, 0.25, 0.1])  # the second lies beyond the codes
-    box = explore.latent_sliders(model, codes, dimensions=[2, 1], start=start)
-    assert [s.description for s in box.sliders] == ["z3", "z2"]
-    assert [s.value for s in box.sliders] == [0.25, -9.0] and box.sliders[1].min == -9
-    assert box.picture.value == plots.to_png(model.decode(start[None])[0])
-    box.sliders[0].value = 1.5
-    assert box.picture.value == plots.to_png(model.decode(torch.tensor([[0.5, -9.0, 1.5, 0.1]]))[0])
-    for wrong in ({"dimensions": [4]}, {"dimensions": [-1]}, {"dimensions": []}, {"start": start[:3]}):
-        with pytest.raises(ValueError, match="must"):
-            explore.latent_sliders(model, codes, **wrong)
-
-
 def test_digit_maps_put_each_digit_where_its_code_is_in_its_colour():
     images, labels = torch.zeros(3, 1, 28, 28), torch.tensor([0, 3, 7])
     images[:, :, 10:18, 10:18] = 1  # a square in the middle
@@ -369,39 +333,3 @@ def test_panels_along_x_show_their_values_and_the_real_digits():
     assert same.axes[0].get_ylim() == same.axes[1].get_ylim()
     with pytest.raises(ValueError, match="'AE' needs a value for each x: 2, not 3"):
         plots.along([0, 1], {"a": {"AE": [1, 2, 3]}}, "t", "alt")
-
-
-def test_morph_slider_shows_each_way_where_it_stands():
-    models = {"AE": Autoencoder(3), "VAE": VariationalAutoencoder(2)}
-    start, end = torch.rand(2, 1, 28, 28)
-    box = explore.morph_slider(models, start, end)
-    assert list(box.pictures) == ["AE", "VAE", "pixel blend"]
-    for t in (box.slider.value, 0.0, 0.3, 1.0):
-        box.slider.value = t
-        for name, model in models.items():
-            a, b = metrics.embed(model, torch.stack([start, end]))
-            assert box.pictures[name].value == plots.to_png(model.decode(((1 - t) * a + t * b)[None])[0])
-        assert box.pictures["pixel blend"].value == plots.to_png((1 - t) * start + t * end)
-    with pytest.raises(ValueError, match=r"\(channels, height, width\), not \(1, 1, 28, 28\)"):
-        explore.morph_slider(models, start[None], end[None])
-    with pytest.raises(ValueError, match="one shape"):
-        explore.morph_slider(models, start, end[:, :14])
-
-
-def test_attribute_sliders_add_every_vector():
-    model, image = VariationalAutoencoder(4), torch.rand(1, 28, 28)
-    vectors = {"thickness": torch.randn(4), "slant": torch.randn(4)}
-    box = explore.attribute_sliders(model, image, vectors)
-    z = metrics.embed(model, image[None])
-    assert box.picture.value == plots.to_png(model.decode(z)[0])
-    assert [(s.description, s.min, s.max, s.value) for s in box.sliders.values()] == [
-        ("thickness", -1, 1, 0),
-        ("slant", -1, 1, 0),
-    ]
-    box.sliders["thickness"].value, box.sliders["slant"].value = -1, 0.5
-    expected = model.decode(z - vectors["thickness"] + 0.5 * vectors["slant"])[0]
-    assert box.picture.value == plots.to_png(expected)
-    with pytest.raises(ValueError, match=r"vector of slant must have the shape \(4,\), not \(3,\)"):
-        explore.attribute_sliders(model, image, {"slant": torch.zeros(3)})
-    with pytest.raises(ValueError, match=r"not \(28, 28\)"):
-        explore.attribute_sliders(model, image[0], vectors)
