@@ -7,6 +7,7 @@ they are left out on both sides, as in the build.
 
 from pathlib import Path
 
+import pytest
 from nbval.plugin import IPyNbCell
 
 from tools.outputs import largest_difference, lasting, picture_difference, pictures, same_artist
@@ -43,3 +44,9 @@ def compare_outputs(cell, test, reference, skip_compare=None):
 def pytest_configure(config):
     IPyNbCell.compare_outputs = compare_outputs
     config.option.nbval_sanitize_with = str(Path(__file__).parent / "tests" / "sanitize.cfg")
+
+
+@pytest.hookimpl(trylast=True)  # after pytest has brought tests with the same fixtures together
+def pytest_collection_modifyitems(items):
+    """Playwright's event loop, once started, stays in the main thread, where nbval's can't run beside it."""
+    items.sort(key=lambda item: "playwright" in getattr(item, "fixturenames", ()))

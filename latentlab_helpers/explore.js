@@ -285,16 +285,8 @@ async function bench(model, el) {
   };
   const set = (values) => {
     for (const [name, value] of Object.entries(values)) model.set(name, value);
-    later ??= setTimeout(save, 50);
+    model.save_changes(); // at once: what waits is overwritten by the echo of an earlier message
   };
-  // Jupyter does a frame's work for each message: so the picture goes first, and twenty messages a second will do.
-  let later = null;
-  const save = () => {
-    clearTimeout(later);
-    later = null;
-    model.save_changes();
-  };
-  stop.push(save);
 
   // The kernel computes what the browser can't. ipywidgets keeps one message on its way and, behind it, the newest.
   const waiting = { decode: new Map(), encode: new Map() };
@@ -307,7 +299,6 @@ async function bench(model, el) {
   };
   const send = (what, id, question) => {
     set({ ["ask_" + what]: { id, ...question } });
-    save();
   };
   const tell = (error) => {
     problem.hidden = !error;
@@ -854,10 +845,9 @@ const INSTRUMENTS = {
   draw(b) {
     const { get, set, names, digits, decode, encode } = b;
     const samples = 5, board = drawing(b.shape, (image) => set({ image: new DataView(image.buffer) }));
-    const test = picker("test digit", digits, (i) => {
-      test.show(i);
-      set({ image: new DataView(digits.bytes(i).slice().buffer) });
-    });
+    const test = picker("test digit", digits, (i) =>
+      set({ digit: i, image: new DataView(digits.bytes(i).slice().buffer) }),
+    );
     let noise, last;
     const seen = picture("as the models see it", b.shape, "ll-medium");
     const cards = names.map((name, k) => {
@@ -891,6 +881,7 @@ const INSTRUMENTS = {
     const show = () => {
       const image = bytes(get("image")).slice(), pixels = shares(image);
       board.show(image);
+      test.show(get("digit"));
       seen.show(pixels, image.some(Boolean) ? "the drawing, normalized" : "nothing drawn yet");
       b.el.classList.toggle("ll-empty", !image.some(Boolean));
       if (image.some(Boolean)) return encode(image, tell);
@@ -898,7 +889,6 @@ const INSTRUMENTS = {
       set({ placed: {} });
     };
     again();
-    test.show(0);
     b.on("image", show);
     const hint = "Draw over it with the mouse or a finger. Or with the keyboard: the arrow keys move the pen, the space bar lowers and lifts it.";
     b.el.append(

@@ -241,6 +241,8 @@ class Draw(Instrument):
 
     image = traitlets.Bytes().tag(sync=True, from_json=lambda value, widget: bytes(value))
     placed = traitlets.Dict().tag(sync=True)
+    digit = traitlets.Int().tag(sync=True)  # the one that was taken last
+    _inside = traitlets.validate("digit")(Instrument._offered)
 
     @traitlets.validate("image")
     def _sized(self, proposal):
@@ -440,6 +442,7 @@ def draw(models: Models, data: ImageSet | None = None, *, digit: int | torch.Ten
         _tiled([torch.cat(rows)]),
         f"A digit, and beside it what {subjects.names} reconstruct of it.",
         kind="draw",
+        digit=position,
         encoders=subjects.networks("encoder", level=3),
         image=image.contiguous().numpy().tobytes(),
         low=[low for low, _ in ends],

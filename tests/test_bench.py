@@ -1,5 +1,6 @@
 """The benchmark: that it measures what it says. No test here asserts on a time."""
 
+import asyncio
 import copy
 import json
 import os
@@ -11,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 from latentlab_helpers import models, training
-from tools import bench, limit, worker
+from tools import bench, browser, lag, limit, worker
 
 
 @pytest.mark.parametrize("architecture", ["mlp", "conv"])
@@ -148,6 +149,127 @@ def test_ratios_are_those_of_pairs():
     assert bench.ratios([4.0, 9.0, 10.0], [2.0, 3.0, 2.0]) == {"median": 3.0, "low": 2.0, "high": 5.0}
 
 
+# --- the instruments: what needs no browser -------------------------------------------------------------
+
+
+def rounds(*latencies: float, pictures: float) -> list[dict]:
+    """A round for each latency, with three moves around it."""
+    return [
+        {
+            "frame": (ms - 1, ms, ms + 5),
+            "painted": (ms, ms + 2, ms + 9),
+            "pictures": pictures + number,
+            "moves": 70.0,
+            "frames": 60.0,
+        }
+        for number, ms in enumerate(latencies)
+    ]
+
+
+@pytest.fixture
+def explorer(monkeypatch):
+    """What measure_explorer makes of a measurement that was thought up."""
+    of = {name: rounds(10, 8, pictures=50) for name in lag.FOLLOWED}
+    of[lag.BASE] = rounds(60, 80, pictures=9)
+    times = {"first": {"kernel": 200, "ready": 314.2}, "further": [{"kernel": 50, "ready": 90.4}] * 3}
+    opening = {name: {model: times for model in lag.MODELS} for name in lag.OPENED}
+    del opening["pad"]["vae_mlp_16"], opening["pad"]["vae_conv_16"]
+    found = {"follow": {way: of for way in lag.WAYS}, "opening": opening}
+    monkeypatch.setattr(lag, "missing", lambda: None)
+    monkeypatch.setattr(lag, "measure", lambda **_: found)
+    return json.loads(json.dumps(bench.measure_explorer()))
+
+
+def test_the_instruments_are_compared_round_by_round(explorer):
+    one = explorer["follow"]["straight"]["pad, MLP, 2-D"]
+    assert one["latency_ratio"] == {"median": 8, "low": 6, "high": 10}
+    assert one["pictures_ratio"] == pytest.approx({"median": (50 / 9 + 5.1) / 2, "low": 5.1, "high": 50 / 9})
+    assert one["latency"]["median"] == 9.5 and 13 < one["latency"]["p95"] <= 15
+    assert one["painted"] == 11 and one["pictures"] == {"median": 50.5, "low": 50, "high": 51}
+    assert explorer["follow"]["delayed"][lag.BASE]["latency_ratio"]["median"] == 1
+    assert explorer["opening"]["draw"]["vae_conv_2"]["further"] == {"median": 90.4, "low": 90.4, "high": 90.4}
+
+
+def test_the_instruments_tables(explorer, results):
+    lines = bench.explorer_report({**results, "explorer": explorer}).splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
+    many = 2 * len(lag.FOLLOWED)
+    assert len(rows) == 1 + many + 1 + len(lag.OPENED)
+    assert {len(row) for row in rows[: 1 + many]} == {6} and {len(row) for row in rows[1 + many :]} == {5}
+    assert rows[1][0] == lag.BASE and rows[1][4:] == ["—", "—"] and "—" not in rows[2]
+    assert rows[3] == [
+        "sliders, MLP, 2-D",
+        "9.5, 14.5",
+        "11.0",
+        "50.5 (50.0 to 51.0)",
+        "8.0 (6.0 to 10.0)",
+        "5.3 (5.1 to 5.6)",
+    ]
+    assert sum("100 ms of round trip" in row[0] for row in rows) == len(lag.FOLLOWED)
+    pad = next(row for row in rows if row[0] == "`pad`")
+    assert pad[1:] == ["314, 90 (90 to 90)", "—"] * 2
+
+
+@pytest.mark.parametrize("what", ["a browser", "Playwright"])
+def test_without_a_browser_the_part_is_left_out(monkeypatch, capsys, what):
+    if what == "a browser":
+        monkeypatch.setattr(lag.importlib.util, "find_spec", lambda name: name)
+        monkeypatch.setattr(browser, "executable", lambda: None)
+    else:
+        monkeypatch.setattr(lag.importlib.util, "find_spec", lambda name: None)
+    assert bench.measure_explorer() is None
+    assert "left out" in (told := capsys.readouterr().out) and what.split()[-1] in told
+
+
+def test_the_cells_that_are_measured_can_run():
+    """All of them make what their name says, without a browser."""
+    names = [*lag.MODELS, *(name.replace("vae", "ae") for name in lag.MODELS)]
+    space: dict = {}
+    exec(lag.SETUP.format(names=names), space)
+    for cell in lag.FOLLOWED.values():
+        compile(cell, "cell", "exec")
+    for kind, cell in lag.OPENED.items():
+        made = eval(cell.format(name="vae_mlp_2", other="ae_mlp_2"), space)
+        assert kind.replace("_", "") in type(made).__name__.lower() and made.latent_dim[-1] == 2
+
+
+def test_the_delay_keeps_every_byte_and_their_order():
+    """Many pieces to and fro through the proxy: all arrive, in order, none before its time, ends as well."""
+    seconds, pieces = 0.05, [bytes([i]) * (1 + 4000 * i) for i in range(40)]
+
+    async def echo(reader, writer):
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    async def talk():
+        clock = asyncio.get_running_loop().time
+        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+        async with lag.delayed(server.sockets[0].getsockname()[1], seconds) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            begin = clock()
+            for piece in pieces:
+                writer.write(piece)
+            first = await reader.readexactly(len(pieces[0]))
+            assert clock() - begin >= 2 * seconds - 0.005  # there and back; a timer may be a little early
+            writer.write_eof()
+            assert first + await reader.read() == b"".join(pieces)
+            left_open = await asyncio.open_connection("127.0.0.1", port)
+        assert await left_open[0].read() == b"", "the proxy's end is the connections' end"
+        left_open[1].close()
+        writer.close()
+        server.close()
+
+    asyncio.run(asyncio.wait_for(talk(), 60))
+
+
+def test_an_address_through_another_port():
+    address = "http://127.0.0.1:8888/lab/{}?token=127"
+    assert lag.port_of(address) == 8888
+    assert lag.through(address, 17) == "http://127.0.0.1:17/lab/{}?token=127"
+
+
 # --- the file, the table and the README ----------------------------------------------------------------
 
 
@@ -158,8 +280,9 @@ def results():
 
 def test_the_readme_quotes_the_file(results):
     readme = (bench.ROOT / "README.md").read_text("utf-8")
-    quoted = readme.partition("<!-- bench -->\n")[2].partition("\n<!-- /bench -->")[0]
-    assert quoted == bench.report(results)
+    for name, report in (("bench", bench.report), ("explorer", bench.explorer_report)):
+        quoted = readme.partition(f"<!-- {name} -->\n")[2].partition(f"\n<!-- /{name} -->")[0]
+        assert quoted == report(results)
     assert set(results) == {"machine", *bench.MEASURE}, "all parts were measured, on one machine"
     assert "growth.png" in readme and bench.PICTURE.is_file()
 
@@ -167,7 +290,8 @@ def test_the_readme_quotes_the_file(results):
 def test_every_number_of_the_file_reaches_the_table(results):
     """Change any part, and the table changes."""
     whole = bench.report(results)
-    for part in bench.MEASURE:
+    assert set(bench.ROWS) | {"explorer"} == set(bench.MEASURE)
+    for part in bench.ROWS:
         rest = {name: value for name, value in results.items() if name != part}
         assert len(bench.report(rest).splitlines()) < len(whole.splitlines()), part
     changed = copy.deepcopy(results)
@@ -189,9 +313,11 @@ def test_what_was_not_reached_is_not_claimed(results, who):
     assert cell() == "—"
 
 
-def test_parts_are_kept_and_machines_are_not_mixed(tmp_path, monkeypatch, capsys, results):
+def test_parts_are_kept_and_machines_are_not_mixed(tmp_path, monkeypatch, capsys, results, explorer):
+    results = {**results, "explorer": explorer}
     readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- bench -->\nold\n<!-- /bench -->\nafter\n", "utf-8")
+    blocks = "<!-- bench -->\nold\n<!-- /bench -->\n<!-- explorer -->\nold table\n<!-- /explorer -->\n"
+    readme.write_text(f"before\n{blocks}after\n", "utf-8")
     file = tmp_path / "bench.json"
     monkeypatch.setattr(bench, "RESULTS", file)
     monkeypatch.setattr(bench, "PICTURE", tmp_path / "growth.png")
@@ -204,10 +330,19 @@ def test_parts_are_kept_and_machines_are_not_mixed(tmp_path, monkeypatch, capsys
     assert bench.main() == 0
     assert set(json.loads(file.read_text("utf-8"))) == {"machine", "start", "busy", "growth"}
     text = readme.read_text("utf-8")
-    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    assert text.startswith("before\n") and text.endswith("after\n") and "old\n" not in text
+    assert "old table" in text, "which has not been measured"
     assert bench.report(json.loads(file.read_text("utf-8"))) in text
     with Image.open(tmp_path / "growth.png") as picture:
         assert picture.width > 500
+    monkeypatch.setattr(sys, "argv", ["bench", "explorer"])
+    assert bench.main() == 0
+    text = readme.read_text("utf-8")
+    both = json.loads(file.read_text("utf-8"))
+    assert bench.report(both) in text and bench.explorer_report(both) in text and "old table" not in text
+    monkeypatch.setitem(bench.MEASURE, "explorer", lambda: None)
+    assert bench.main() == 0
+    assert json.loads(file.read_text("utf-8")) == both, "what can't be measured here leaves all as it was"
     monkeypatch.setattr(bench, "machine", lambda: {**results["machine"], "processor": "another"})
     monkeypatch.setattr(sys, "argv", ["bench", "busy"])
     assert bench.main() == 0

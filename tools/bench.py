@@ -1,7 +1,7 @@
 """Measure how fast the course is on this machine, beside PyTorch's example and beside the limit.
 
-    python course.py bench [PART …]     training, busy, throughput, start, kernels, growth, notebooks;
-                                        all of them, unless some are named: about twenty minutes
+    python course.py bench [PART …]     training, busy, throughput, start, kernels, growth, notebooks,
+                                        explorer; all of them, unless some are named: about half an hour
 
 What competes is measured in turns, so that a busy neighbour slows both; the numbers are medians, with the
 lowest and the highest beside them. They go to data/bench.json, and from there into the README.
@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from latentlab_helpers import datasets, metrics, models, training
-from tools import limit
+from tools import lag, limit
 from tools.worker import LATENT_DIM
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -283,6 +283,45 @@ def measure_notebooks() -> dict:
     return result
 
 
+def measure_explorer(**less) -> dict | None:
+    """How fast the instruments follow the hand and open; tools/lag.py says how. None without a browser."""
+    if why := lag.missing():
+        print(f"  left out: {why}", flush=True)
+        return None
+    found = lag.measure(**less)
+    return {
+        "follow": {way: summary(subjects) for way, subjects in found["follow"].items()},
+        "opening": {
+            name: {
+                model: {
+                    "first": times["first"],
+                    "further": spread([time["ready"] for time in times["further"]]),
+                    "further_kernel": spread([time["kernel"] for time in times["further"]]),
+                }
+                for model, times in of_models.items()
+            }
+            for name, of_models in found["opening"].items()
+        },
+    }
+
+
+def summary(subjects: dict[str, list[dict]]) -> dict:
+    """All moves together, the rates of the rounds, and what is to be compared round by round."""
+    base = subjects[lag.BASE]
+    result = {}
+    for name, rounds in subjects.items():
+        moves = [ms for one in rounds for ms in one["frame"]]
+        medians = ([statistics.median(one["frame"]) for one in some] for some in (base, rounds))
+        result[name] = {
+            "latency": {"median": statistics.median(moves), "p95": float(np.quantile(moves, 0.95))},
+            "painted": statistics.median(ms for one in rounds for ms in one["painted"]),
+            **{rate: spread([one[rate] for one in rounds]) for rate in ("pictures", "moves", "frames")},
+            "latency_ratio": ratios(*medians),
+            "pictures_ratio": ratios([one["pictures"] for one in rounds], [one["pictures"] for one in base]),
+        }
+    return result
+
+
 MEASURE = {
     "training": measure_training,
     "busy": measure_busy,
@@ -291,6 +330,7 @@ MEASURE = {
     "kernels": measure_kernels,
     "growth": measure_growth,
     "notebooks": measure_notebooks,
+    "explorer": measure_explorer,
 }
 
 
@@ -416,6 +456,44 @@ def report(results: dict) -> str:
     return "\n".join(lines)
 
 
+def explorer_report(results: dict) -> str:
+    """The README's tables of the instruments: how fast they follow the hand, and how fast they open."""
+    machine, explorer = results["machine"], results["explorer"]
+    lines = [
+        f"Measured by `python course.py bench explorer` on {machine['processor']}, {machine['cores']} cores, "
+        "in JupyterLab, in headless Chromium: medians, in brackets the lowest and the highest round.",
+        "",
+        "| | ms from input to pixels, 95th percentile | … and painted | pictures a second | "
+        "`interact`'s ms / these | these pictures / `interact`'s |",
+        "|---|---|---|---|---|---|",
+    ]
+    for way, text in zip(
+        lag.WAYS, ("", f", {1000 * lag.ROUND_TRIP:.0f} ms of round trip added"), strict=True
+    ):
+        for name, one in explorer["follow"][way].items():
+            cells = (
+                name + text,
+                f"{one['latency']['median']:.1f}, {one['latency']['p95']:.1f}",
+                f"{one['painted']:.1f}",
+                value(one["pictures"], 1),
+                *(
+                    "—" if name == lag.BASE else value(one[ratio], 1)
+                    for ratio in ("latency_ratio", "pictures_ratio")
+                ),
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        f"| ms to open: the first time, again | {' | '.join(lag.MODELS.values())} |",
+        f"|---|{'---|' * len(lag.MODELS)}",
+    ]
+    for name, models_ in explorer["opening"].items():
+        found = [models_.get(model) for model in lag.MODELS]
+        cells = [f"{one['first']['ready']:.0f}, {value(one['further'], 0)}" if one else "—" for one in found]
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 ROWS = {
     "training": training_rows,
     "busy": busy_rows,
@@ -506,7 +584,10 @@ def main() -> int:
         results = {"machine": here}  # numbers of two machines don't mix
     for name in chosen:
         print(f"{name} …", flush=True)
-        results[name] = MEASURE[name]()
+        measured = MEASURE[name]()
+        if measured is None:  # it couldn't, and has said why
+            continue
+        results[name] = measured
         # JSON's keys are texts: what is shown is what a later run will read.
         written = json.dumps(results, indent=1)
         RESULTS.write_text(written + "\n", "utf-8")
@@ -515,6 +596,9 @@ def main() -> int:
         draw(results["growth"], PICTURE)
     quote(report(results))
     print(report(results))
+    if "explorer" in results:
+        quote(explorer_report(results), name="explorer")
+        print("\n" + explorer_report(results))
     return 0
 
 
