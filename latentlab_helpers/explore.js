@@ -190,6 +190,7 @@ function slider({ name, note = "", low, high, move }) {
   return {
     node: make("div", { class: "ll-slider" }, label, input, shown),
     show(now) {
+      if (now === value && shown.textContent) return; // each change costs the page a layout
       value = now;
       input.value = now;
       shown.textContent = number(now);

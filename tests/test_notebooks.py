@@ -65,7 +65,8 @@ def test_outputs_are_where_they_should_be(notebook):
         last = tree.body[-1]
         shows = isinstance(last, ast.Expr) and ast.unparse(last).startswith("plots.")
         is_widget = isinstance(last, ast.Expr) and re.match(r"HBox|VBox", ast.unparse(last))
-        is_instrument = isinstance(last, ast.Expr) and re.fullmatch(r"\w+|explore\..*", ast.unparse(last), re.S)
+        ends = ast.unparse(last)
+        is_instrument = isinstance(last, ast.Expr) and re.fullmatch(r"\w+|explore\..*", ends, re.S)
         if calls & {"print", "report"} or shows:
             assert cell.outputs, f"{cell.id} has lost its output"
         if shows or is_instrument:

@@ -40,8 +40,8 @@ def colab_lines(home: str | None, notebooks: list[str]) -> str:
     if home is None:
         return (
             "Build a wheel with `pip wheel --no-deps .`, upload it and a notebook to Colab, and run\n"
-            "`%pip install -q --no-deps latentlab-*.whl` and `%pip install -q anywidget` first. The wheel brings the\n"
-            "data and the weights along."
+            "`%pip install -q --no-deps latentlab-*.whl` and `%pip install -q anywidget` first. "
+            "The wheel brings the\ndata and the weights along."
         )
     base = home.replace("https://github.com", "https://colab.research.google.com/github")
     links = [f"[{name[:2]}]({base}/blob/main/notebooks/{name})" for name in notebooks]
@@ -77,8 +77,8 @@ def main() -> int:
         print("usage: python course.py home https://github.com/OWNER/NAME")
         return 2
     write(f"https://github.com/{match[1]}/{match[2]}")
-    print("written into pyproject.toml, README.md and the notebooks; write the page again ('python course.py page'),")
-    print("look at `git diff`, and commit it")
+    print("written into pyproject.toml, README.md and the notebooks; now write the page again with")
+    print("'python course.py page', look at `git diff`, and commit it")
     return 0
 
 
