@@ -145,6 +145,9 @@ def working_copies():
             os.replace(part, copy)
         elif copy.stat().st_mtime < original.stat().st_mtime and copy.read_bytes() != original.read_bytes():
             print(f"{original.name} has changed since; rename {copy} to get the new one.")
+    page = ROOT / "latentlab.html"
+    if page.exists():  # the notebooks link to it
+        shutil.copyfile(page, folder / page.name)
     return folder
 
 

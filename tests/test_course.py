@@ -206,11 +206,13 @@ def test_the_reader_works_on_copies_that_are_never_overwritten(checkout, capsys)
     copy.write_text("the reader's own")
     (checkout / "notebooks" / "02_new.ipynb").write_text("new")
     (checkout / "notebooks" / "01_autoencoder.ipynb").write_text("improved")
+    (checkout / "latentlab.html").write_text("the page")
     later = copy.stat().st_mtime + 10
     os.utime(checkout / "notebooks" / "01_autoencoder.ipynb", (later, later))
     assert course.working_copies() == copy.parent
     assert copy.read_text() == "the reader's own"
     assert (copy.parent / "02_new.ipynb").read_text() == "new"
+    assert (copy.parent / "latentlab.html").read_text() == "the page"
     assert re.search("01_autoencoder.ipynb has changed", capsys.readouterr().out)
     assert (checkout / "notebooks" / "01_autoencoder.ipynb").read_text() == "improved"
 
@@ -237,6 +239,7 @@ def test_a_read_only_checkout_keeps_its_state_elsewhere(checkout, monkeypatch, t
         (["build", "01.ipynb"], ["-m", "tools.build", "01.ipynb"]),
         (["weights"], ["-m", "tools.weights"]),
         (["bench", "start"], ["-m", "tools.bench", "start"]),
+        (["page"], ["-m", "tools.page"]),
         (["likelihood"], ["-m", "tools.likelihood"]),
         (["home", "URL"], ["-m", "tools.home", "URL"]),
     ],
