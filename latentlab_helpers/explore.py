@@ -29,6 +29,7 @@ from torch import nn
 from . import attributes, export
 from .datasets import ImageSet, load, shipped, to_float
 from .latent import attribute_vector, by_use, grid, lerp, traversal
+from .losses import kl_per_dimension
 from .models import evaluating
 from .plots import DIGITS, to_png
 
@@ -282,7 +283,7 @@ def latent_sliders(
         use = [f"sd {value:.2g}" for value in mu.std(dim=0, correction=0)]
         mean, factor = mu.mean(dim=0), _root(mu.T.double().cov(correction=0).view(size, size))
     else:
-        use = [f"KL {value:.1f}" for value in 0.5 * (mu**2 + logvar.exp() - 1 - logvar).mean(dim=0)]
+        use = [f"KL {value:.1f}" for value in kl_per_dimension(mu, logvar).mean(dim=0)]
         mean, factor = torch.zeros(size), torch.eye(size)
     values = [torch.linspace(low[i], high[i], 9) for i in order[:6]]
     rows = [_decoded(model, traversal(begin, i, v)) for i, v in zip(order, values, strict=False)]

@@ -65,7 +65,8 @@ def _exported(model: nn.Module, part: str, x: torch.Tensor, function: Callable) 
             layers.append({**KNOWN[type(step)](step, entered, found), "at": at, "count": count})
             numbers += own
             at += count
-        if not _same(found, wanted):
+        squashed = not _same(found, wanted)  # by a sigmoid in `decode`, behind the module
+        if squashed:
             if not _same(found.sigmoid(), wanted):
                 raise UnknownLayer(f"its `{word}` does more than its module `{part}`")
             layers.append({"kind": "sigmoid", "at": at, "count": 0})
@@ -75,7 +76,7 @@ def _exported(model: nn.Module, part: str, x: torch.Tensor, function: Callable) 
         if part == "decoder":
             rounded = {name: value.half().to(value) for name, value in module.state_dict().items()}
             drawn = functional_call(module, rounded, (start.clone(),))
-            drawn = drawn.sigmoid() if layers[-1]["kind"] == "sigmoid" and not _same(found, wanted) else drawn
+            drawn = drawn.sigmoid() if squashed else drawn
             if (drawn - wanted.view_as(drawn)).abs().max() > 1 / 255:
                 raise UnknownLayer("its decoder's weights need more than half precision")
     return layers, weights.numpy().tobytes()

@@ -9,10 +9,8 @@ The README's picture is drawn too, and its map of the course gets the minutes th
 
 from __future__ import annotations
 
-import os
 import re
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -21,7 +19,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from tools import picture
-from tools.outputs import lasting
+from tools.outputs import lasting, replace
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -42,11 +40,7 @@ def build(path: Path) -> None:
     notebook = execute(path)
     clean(notebook)
     nbformat.validate(notebook)
-    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-        nbformat.write(notebook, file)
-    os.chmod(part, 0o644)
-    os.replace(part, path)
+    replace(path, nbformat.writes(notebook) + "\n")
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:

@@ -11,15 +11,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 from ipywidgets import Widget, widget_serialization
 
 from latentlab_helpers import attributes, checkpoints, datasets, explore, metrics
 from tools import home
+from tools.outputs import replace
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "latentlab.html"
@@ -35,9 +34,9 @@ def instruments() -> dict[str, explore.Instrument]:
     test, train = datasets.load("mnist", "test"), datasets.load("mnist", "train")
     both = {"AE": ae[16], "VAE": vae[16]}
     few = train.images[:MEASURED]
-    measured = {name: getattr(attributes, name)(few) for name in explore.ATTRIBUTES}
+    values = explore.measured(few)
     vectors = {
-        name: explore.attribute_vectors(metrics.embed(model, few), measured) for name, model in both.items()
+        name: explore.attribute_vectors(metrics.embed(model, few), values) for name, model in both.items()
     }
     return {
         "pad-vae": explore.pad(vae[2], test),
@@ -58,22 +57,17 @@ def state(widgets: dict[str, Widget]) -> dict[str, dict]:
         if isinstance(value, bytes):
             return {"base64": base64.b64encode(value).decode()}
         if isinstance(value, str) and value.startswith("IPY_MODEL_"):
-            return "IPY_MODEL_" + collect(referred(value))
+            return "IPY_MODEL_" + collect(widget_serialization["from_json"](value, None))
         if isinstance(value, dict):
             return {key: plain(item) for key, item in value.items()}
         return [plain(item) for item in value] if isinstance(value, list) else value
 
-    def referred(reference):
-        return widget_serialization["from_json"](reference, None)
-
     def collect(widget) -> str:
         name = names.setdefault(widget.model_id, f"{type(widget).__name__.lower()}-{len(names)}")
         if name not in result:
-            result[name] = {}
-            shown = {
-                key: value for key, value in widget.get_state().items() if key[0] != "_" and key not in HOST
-            }
-            result[name].update({key: plain(shown[key]) for key in sorted(shown)})
+            kept = sorted(key for key in widget.keys if key[0] != "_" and key not in HOST)
+            result[name] = {}  # before what it refers to
+            result[name].update({key: plain(value) for key, value in widget.get_state(kept).items()})
         return name
 
     for widget in widgets.values():
@@ -103,15 +97,6 @@ def measure() -> None:
     for name in explore.ATTRIBUTES:
         known[name] = [round(value, 3) for value in getattr(attributes, name)(images).tolist()]
     replace(ROOT / "data" / "attributes.json", json.dumps(known) + "\n")
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file whole, or not at all."""
-    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-    os.chmod(part, 0o644)
-    os.replace(part, path)
 
 
 def main() -> int:
