@@ -1,6 +1,6 @@
 """How notebooks are tested: nbval, strict, with two additions for what it can't see.
 
-nbval compares text and HTML exactly, once `tests/sanitize.cfg` has blanked what varies from machine
+nbval compares text and HTML exactly, once `tests/notebooks/sanitize.cfg` has blanked what varies from machine
 to machine. Pictures it skips, so they are compared here; widgets without a kernel mean nothing, so
 they are left out on both sides, as in the build.
 """
@@ -43,7 +43,7 @@ def compare_outputs(cell, test, reference, skip_compare=None):
 
 def pytest_configure(config):
     IPyNbCell.compare_outputs = compare_outputs
-    config.option.nbval_sanitize_with = str(Path(__file__).parent / "tests" / "sanitize.cfg")
+    config.option.nbval_sanitize_with = str(Path(__file__).parent / "tests" / "notebooks" / "sanitize.cfg")
 
 
 @pytest.hookimpl(trylast=True)  # after pytest has brought tests with the same fixtures together

@@ -18,7 +18,7 @@ from .datasets import shipped
 
 def folder() -> Path:
     """Where the shipped weights lie."""
-    return shipped("checkpoints")
+    return shipped("data/checkpoints")
 
 
 def names() -> list[str]:

@@ -1,6 +1,6 @@
 """The ten claims about autoencoders and VAEs: their rules, and the verdicts that follow from measurements.
 
-The rules stand here; `python course.py claims` trains and measures, and writes data/claims.json; notebooks
+The rules stand here; `python course.py claims` trains and measures, and writes results/claims.json; notebooks
 03 to 05 show it. Measurements are {"ae" | "vae" | "control": {metric: [one number for each seed]}}. A control
 that is made from each model itself is in "ae control" and "vae control".
 """
@@ -178,7 +178,7 @@ CLAIMS = {
 
 def path() -> Path:
     """Where the results lie."""
-    return shipped("claims.json")
+    return shipped("results/claims.json")
 
 
 def load() -> dict:

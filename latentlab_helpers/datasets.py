@@ -80,9 +80,9 @@ def default_device() -> torch.device:
 
 
 def shipped(part: str) -> Path:
-    """A part of the course's data, a folder or a file: inside the wheel, or in the repository's data/."""
-    inside = PACKAGE / "_data" / part
-    return inside if inside.exists() else PACKAGE.parent / "data" / part
+    """A folder or file that comes with the course, such as "data/checkpoints": in the wheel, or the repository."""
+    inside = PACKAGE / "_shipped" / part
+    return inside if inside.exists() else PACKAGE.parent / part
 
 
 def names() -> list[str]:
@@ -203,7 +203,7 @@ def _writable_cache() -> Path:
 
 def _published(name: str) -> Path:
     """The folder that holds the published .gz files."""
-    return shipped(f"{_SOURCES[name].torchvision_class}/raw")
+    return shipped(f"data/{_SOURCES[name].torchvision_class}/raw")
 
 
 def _fill(name: str, cache: Path) -> None:

@@ -4,7 +4,7 @@
                                         explorer; all of them, unless some are named: about half an hour
 
 What competes is measured in turns, so that a busy neighbour slows both; the numbers are medians, with the
-lowest and the highest beside them. They go to data/bench.json, and from there into the README.
+lowest and the highest beside them. They go to results/bench.json, and from there into the README.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from tools import lag, limit
 from tools.worker import LATENT_DIM
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "data" / "bench.json"
-PICTURE = ROOT / "data" / "pictures" / "growth.png"
+RESULTS = ROOT / "results" / "bench.json"
+PICTURE = ROOT / "results" / "pictures" / "growth.png"
 TARGET = 105.6  # nats: what PyTorch's example reaches after its ten epochs
 THREADS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 

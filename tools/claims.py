@@ -3,7 +3,7 @@
     python course.py claims [--fresh]     about half an hour; goes on where it was stopped
 
 The rules are in latentlab_helpers/claims.py. Each run is a training from its own seed; its numbers go to
-data/claims.json as soon as it is measured, and the ledger into the README after the last. `--fresh` throws
+results/claims.json as soon as it is measured, and the ledger into the README after the last. `--fresh` throws
 the file away and starts again, as it must when the versions have changed.
 """
 
@@ -42,7 +42,7 @@ from latentlab_helpers import (
 from tools.bench import quote
 from tools.weights import versions
 
-RESULTS = Path(__file__).resolve().parent.parent / "data" / "claims.json"
+RESULTS = Path(__file__).resolve().parent.parent / "results" / "claims.json"
 SEEDS = claims.SEEDS
 BETAS = (0.25, 0.5, 2.0, 4.0, 8.0)
 EPOCHS = 5

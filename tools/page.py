@@ -96,7 +96,7 @@ def measure() -> None:
     known = {"sha256": hashlib.sha256(images.numpy().tobytes()).hexdigest()}
     for name in explore.ATTRIBUTES:
         known[name] = [round(value, 3) for value in getattr(attributes, name)(images).tolist()]
-    replace(ROOT / "data" / "attributes.json", json.dumps(known) + "\n")
+    replace(ROOT / "results" / "attributes.json", json.dumps(known) + "\n")
 
 
 def main() -> int:

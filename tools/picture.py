@@ -9,7 +9,7 @@ from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 
 from latentlab_helpers import checkpoints, datasets, latent, metrics, plots
 
-PICTURE = Path(__file__).resolve().parent.parent / "data" / "pictures" / "latent_space.png"
+PICTURE = Path(__file__).resolve().parent.parent / "results" / "pictures" / "latent_space.png"
 
 
 def draw() -> plots.Figure:

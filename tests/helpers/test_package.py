@@ -22,7 +22,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib  # pytest brings it along
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "latentlab_helpers").glob("*.py"))
 GROUND = {"attributes", "datasets", "models", "losses", "latent", "threads"}
 MIDDLE = {"training", "checkpoints", "claims", "export", "metrics"}

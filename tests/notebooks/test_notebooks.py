@@ -13,7 +13,7 @@ import latentlab_helpers
 from latentlab_helpers import latent, losses, metrics, models, training
 from tools.outputs import WIDGET, largest_difference, picture_difference, pictures, same_artist
 
-PATHS = sorted((Path(__file__).resolve().parent.parent / "notebooks").glob("*.ipynb"))
+PATHS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
 EXCEPTIONS = {"live-figure", "nbval-ignore-output", "nbval-skip", "raises-exception"}
 
 

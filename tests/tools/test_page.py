@@ -111,7 +111,7 @@ def test_it_is_linked_from_the_readme_and_the_notebooks():
 
 def test_the_attributes_that_come_along_are_those_of_the_digits(test):
     images = test.images[: explore.POOL]
-    known = json.loads((page.ROOT / "data" / "attributes.json").read_text("utf-8"))
+    known = json.loads((page.ROOT / "results" / "attributes.json").read_text("utf-8"))
     for name, values in explore.measured(images).items():
         assert values.tolist() == pytest.approx(known[name])
         torch.testing.assert_close(values, getattr(attributes, name)(images), atol=1e-3, rtol=0)

@@ -12,7 +12,7 @@ from latentlab_helpers.claims import CLAIMS, Claim, Part
 from tools import bench
 from tools import claims as tool
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SUBJECTS = {
     who for claim in CLAIMS.values() for part in claim.parts for who in (part.subject, part.reference)
 }

@@ -23,7 +23,7 @@ from latentlab_helpers import checkpoints, explore
 from tools import browser
 from tools.browser import NOTEBOOK
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 # The numbered notebooks, and how many instruments of the package each has at least.
 NOTEBOOKS = {
     "01_autoencoder": 1,
