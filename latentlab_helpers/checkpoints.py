@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 
 from . import models
-from .datasets import shipped
+from .files import shipped, write_whole
 
 
 def folder() -> Path:
@@ -34,7 +33,7 @@ def save(model: models.Autoencoder, path: str | os.PathLike, **metadata: Any) ->
     """
     path = _with_suffix(path)
     kind = type(model).__name__
-    if getattr(models, kind, None) is not type(model):
+    if models.KINDS.get(kind) is not type(model):
         raise ValueError(
             f"{kind} is a class of your own, which load couldn't make again: keep its weights with "
             "torch.save(model.state_dict(), …)"
@@ -45,14 +44,8 @@ def save(model: models.Autoencoder, path: str | os.PathLike, **metadata: Any) ->
     weights = {name: value.detach().cpu().half() for name, value in model.state_dict().items()}
     if not all(value.isfinite().all() for value in weights.values()):
         raise ValueError(f"{path.name} was not written: the model's weights are not all finite in float16")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix="writing-") as temporary:
-        whole = Path(temporary) / path.name
-        # One entry, because safetensors writes several in a random order: same weights, same file.
-        save_file(weights, whole, {"latentlab": json.dumps(header)})
-        os.chmod(whole, 0o644)  # a temporary file is its owner's alone
-        os.replace(whole, path)
-    return path
+    # One entry, because safetensors writes several in a random order: same weights, same file.
+    return write_whole(path, serialize(weights, {"latentlab": json.dumps(header)}))
 
 
 def metadata(name: str | os.PathLike) -> dict[str, Any]:
@@ -68,7 +61,7 @@ def load(name: str | os.PathLike, device: torch.device | str | None = None) -> m
     """
     with _open(name) as file:
         header = _header(file)
-        model = getattr(models, header["model"])(**header["config"])
+        model = models.KINDS[header["model"]](**header["config"])
         model.load_state_dict({key: file.get_tensor(key).float() for key in file.keys()})
     return model.eval().to(device or "cpu")
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .datasets import shipped
+from .files import shipped
 
 Measured = Mapping[str, Mapping[str, Sequence[float]]]
 

@@ -15,6 +15,8 @@ import os
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,17 +24,33 @@ import numpy as np
 import platformdirs
 import torch
 
-PACKAGE = Path(__file__).resolve().parent
+from .files import shipped
 
 
-class ImageSet(NamedTuple):
-    """Images and their labels, one row each.
+@dataclass(frozen=True)
+class ImageSet:
+    """Images with their labels, one row each; it unpacks as ``images, labels``.
 
-    images: uint8, (n, channels, height, width); labels: int64, (n,).
+    Attributes
+    ----------
+    images : torch.Tensor
+        uint8, (n, channels, height, width).
+    labels : torch.Tensor
+        int64, (n,).
+    classes : tuple of str
+        The names of the labels 0, 1, …; without any, a label is its own name.
     """
 
     images: torch.Tensor
     labels: torch.Tensor
+    classes: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return iter((self.images, self.labels))
+
+    def class_name(self, label: int) -> str:
+        """The name of a class: "ankle boot", or "7"."""
+        return self.classes[label] if label < len(self.classes) else str(label)
 
 
 class DataError(RuntimeError):
@@ -58,31 +76,6 @@ _SOURCES = {
     ),
 }
 _PREFIX = {"train": "train", "test": "t10k"}
-
-
-def default_device() -> torch.device:
-    """The device that the course uses: CUDA, then Apple's MPS, then the CPU.
-
-    The environment variable `LATENTLAB_DEVICE` (`cpu`, `cuda:1`, …) overrides the choice.
-    """
-    if name := os.environ.get("LATENTLAB_DEVICE"):
-        try:
-            torch.empty(0, device=name)
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            raise ValueError(
-                f"LATENTLAB_DEVICE is {name!r}, which this machine doesn't have ({error}); "
-                "unset it, or use 'cpu'"
-            ) from error
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def shipped(part: str) -> Path:
-    """A folder or file that comes with the course, such as "data/checkpoints": in the wheel, or the repository."""
-    inside = PACKAGE / "_shipped" / part
-    return inside if inside.exists() else PACKAGE.parent / part
 
 
 def names() -> list[str]:
@@ -149,6 +142,38 @@ def mapped(path: str | os.PathLike) -> torch.Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*not writable")
         return torch.from_numpy(images)
+
+
+def check_images(images: torch.Tensor) -> None:
+    """Refuse what no model and no measure can take: the one check of images.
+
+    Parameters
+    ----------
+    images : torch.Tensor
+        (n, channels, height, width) with n ≥ 1; uint8, or floats in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        For anything else, with what to do about it.
+    """
+    if not isinstance(images, torch.Tensor):
+        raise ValueError(f"images must be a tensor (of a data set, its .images), not {type(images).__name__}")
+    if images.ndim != 4 or not len(images):
+        raise ValueError(
+            f"images must have the shape (n, channels, height, width) with n ≥ 1, not {tuple(images.shape)}; "
+            "a single image: x[None]"
+        )
+    if images.dtype == torch.uint8:
+        return
+    if not images.is_floating_point():
+        raise ValueError(f"images must be uint8 or floats in [0, 1], not {images.dtype}")
+    low, high = (value.item() for value in images.detach().aminmax())
+    if not (low >= 0 and high <= 1):
+        raise ValueError(
+            f"images must lie in [0, 1], but these reach from {low:g} to {high:g}; "
+            "pass the uint8 images as they are, or divide them by 255"
+        )
 
 
 def to_float(images: torch.Tensor) -> torch.Tensor:

@@ -27,10 +27,11 @@ from ipywidgets import widget_serialization
 from torch import nn
 
 from . import attributes, export
-from .datasets import ImageSet, load, shipped, to_float
-from .latent import attribute_vector, by_use, grid, lerp, traversal
+from .datasets import ImageSet, load, to_float
+from .files import shipped
+from .latent import attribute_vector, grid, lerp, rank_dimensions, traversal
 from .losses import kl_per_dimension
-from .models import evaluating
+from .models import evaluating, posterior
 from .plots import DIGITS, to_png
 
 POOL = 500  # images that an instrument offers, the first of the data
@@ -273,7 +274,7 @@ def latent_sliders(
     subjects = _Subjects(model, data)
     model, mu, logvar = subjects.only("latent_sliders"), subjects.mu[0], subjects.logvar[0]
     size, begin = mu.shape[1], subjects.begin(start)
-    order = by_use(mu, logvar).tolist()
+    order = rank_dimensions(mu, logvar).tolist()
     if dimensions is not None:
         order = [int(i) for i in dimensions]
         if not order or min(order) < 0 or max(order) >= size:
@@ -626,11 +627,7 @@ def _check(name: str, model: nn.Module) -> None:
 def _encoded(model: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
     """mu and logvar of images (n, channels, height, width), float32 on the CPU; an AE's code, and None."""
     with evaluating(model):
-        code = model.encode(export.like(model, to_float(images)))
-    parts = [*code] if isinstance(code, (tuple, list)) else [code, None]
-    if len(parts) != 2 or not all(isinstance(value, torch.Tensor | None) for value in parts):
-        raise ValueError("encode must return a tensor of codes, or mu and logvar")
-    mu, logvar = parts
+        mu, logvar = posterior(model, export.like(model, to_float(images)))
     return mu.float().cpu(), None if logvar is None else logvar.float().cpu()
 
 

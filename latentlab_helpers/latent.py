@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
+from .losses import kl_per_dimension
+
 
 def lerp(start: torch.Tensor, end: torch.Tensor, steps: int) -> torch.Tensor:
     """`steps` codes on the straight line from start to end (latent_dim,), both ends included.
@@ -78,7 +80,7 @@ def active_units(mu: torch.Tensor, threshold: float = 0.01) -> torch.Tensor:
     return mu.var(dim=0) > threshold
 
 
-def by_use(mu: torch.Tensor, logvar: torch.Tensor | None = None) -> torch.Tensor:
+def rank_dimensions(mu: torch.Tensor, logvar: torch.Tensor | None = None) -> torch.Tensor:
     """The latent dimensions, the most used one first: by KL, or without logvar by the variance of mu.
 
     mu, logvar: (n, latent_dim) over images; shape (latent_dim,), int64. Taught in notebook 04. Source of
@@ -87,10 +89,7 @@ def by_use(mu: torch.Tensor, logvar: torch.Tensor | None = None) -> torch.Tensor
     if mu.ndim != 2 or (logvar is not None and logvar.shape != mu.shape):
         shapes = f"{tuple(mu.shape)}" + (f" and {tuple(logvar.shape)}" if logvar is not None else "")
         raise ValueError(f"mu, and logvar too, must be (n, latent_dim), not {shapes}")
-    if logvar is None:
-        use = mu.var(dim=0, correction=0)
-    else:
-        use = 0.5 * (mu.square() + logvar.exp() - 1 - logvar).mean(dim=0)
+    use = mu.var(dim=0, correction=0) if logvar is None else kl_per_dimension(mu, logvar).mean(dim=0)
     return use.argsort(descending=True, stable=True)
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from .datasets import to_float
 from .losses import bernoulli_log_likelihood, importance_weighted_bound
-from .models import Autoencoder, VariationalAutoencoder, evaluating
+from .models import Autoencoder, VariationalAutoencoder, evaluating, posterior
 
 
 def embed(model: Autoencoder, images: torch.Tensor, batch_size: int = 1000) -> torch.Tensor:
@@ -18,19 +18,19 @@ def embed(model: Autoencoder, images: torch.Tensor, batch_size: int = 1000) -> t
 
     Works with any model that has `encode`, the reader's own included.
     """
-    return _gathered(model, images, batch_size, lambda x: _mu(model, x))
+    return _gathered(model, images, batch_size, lambda x: posterior(model, x)[0])
 
 
 def reconstruct(model: Autoencoder, images: torch.Tensor, batch_size: int = 1000) -> torch.Tensor:
     """Images, (n, channels, height, width) in [0, 1], encoded and decoded without noise, on the CPU."""
-    return _gathered(model, images, batch_size, lambda x: model.decode(_mu(model, x)))
+    return _gathered(model, images, batch_size, lambda x: model.decode(posterior(model, x)[0]))
 
 
 def reconstruction_mse(model: Autoencoder, images: torch.Tensor, batch_size: int = 1000) -> float:
     """Mean squared error per pixel of noiseless reconstructions. Taught in notebook 01."""
     with evaluating(model):
         total = sum(
-            (model.decode(_mu(model, x)) - x).square().sum().item()
+            (model.decode(posterior(model, x)[0]) - x).square().sum().item()
             for x in _batches(model, images, batch_size)
         )
     return total / images.numel()
@@ -372,11 +372,6 @@ def _gathered(
             result[done : done + len(part)] = part
             done += len(part)
     return result
-
-
-def _mu(model: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
-    code = model.encode(x)
-    return code[0] if isinstance(code, tuple) else code
 
 
 def _batches(model: torch.nn.Module, images: torch.Tensor, batch_size: int):

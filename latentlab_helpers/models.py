@@ -178,6 +178,41 @@ class Classifier(nn.Module):
         return self.last(self.features(_checked(self, x))).float()
 
 
+# The kinds that checkpoints can make again, by the name in a file's header
+KINDS: dict[str, type[nn.Module]] = {
+    kind.__name__: kind for kind in (Autoencoder, VariationalAutoencoder, Classifier)
+}
+
+
+def posterior(model: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """mu and logvar of images, each (batch, latent_dim): the one place that unpacks what `encode` gives.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Any model with an `encode` that returns a tensor of codes, or mu and logvar.
+    x : torch.Tensor
+        Images as the model's `encode` takes them.
+
+    Returns
+    -------
+    mu : torch.Tensor
+        Where the images lie in the latent space: for an autoencoder its codes, for a VAE never a sample.
+    logvar : torch.Tensor or None
+        None for an autoencoder.
+
+    Raises
+    ------
+    ValueError
+        If `encode` returns anything else.
+    """
+    code = model.encode(x)
+    parts = [*code] if isinstance(code, (tuple, list)) else [code, None]
+    if len(parts) != 2 or not all(isinstance(value, torch.Tensor | None) for value in parts):
+        raise ValueError("encode must return a tensor of codes, or mu and logvar")
+    return parts[0], parts[1]
+
+
 def _checked(model: Autoencoder | Classifier, x: torch.Tensor) -> torch.Tensor:
     """Images that the model can take, or an error that says what to do."""
     if not isinstance(x, torch.Tensor):

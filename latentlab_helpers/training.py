@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import functools
 import math
 import numbers
 import time
@@ -16,7 +14,8 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from . import threads  # noqa: F401  (looks after every step)
-from .datasets import to_float
+from .datasets import check_images, to_float
+from .devices import mixed_precision
 from .losses import Terms, autoencoder_loss, negative_elbo
 from .models import Autoencoder, VariationalAutoencoder, evaluating
 
@@ -159,25 +158,6 @@ def warm_up_and_decay(optimizer: torch.optim.Optimizer, steps: int) -> torch.opt
     )
 
 
-def mixed_precision(device: torch.device) -> contextlib.AbstractContextManager:
-    """A context in which matrix products and convolutions compute with bfloat16, if the CPU can.
-
-    Weights, gradients and Adam's averages stay float32; a model's outputs should go into its loss as float32,
-    too (`.float()`). On CPUs without such instructions, and on other devices, it does nothing.
-    """
-    if device.type == "cpu" and has_bfloat16():
-        return torch.autocast("cpu", torch.bfloat16)
-    return contextlib.nullcontext()
-
-
-@functools.cache
-def has_bfloat16() -> bool:
-    """Whether the CPU has instructions for bfloat16, and PyTorch may use them."""
-    wide = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
-    features = getattr(torch.cpu, "get_capabilities", dict)()  # older versions don't tell
-    return wide and bool(features.get("avx512_bf16"))
-
-
 def _fits(images: torch.Tensor, device: torch.device) -> bool:
     """Whether the images may move to the device; otherwise each batch does."""
     if device.type != "cuda":
@@ -211,22 +191,7 @@ def _check(images: torch.Tensor, **positive: float) -> None:
         if not isinstance(value, kind) or not (value > 0 and math.isfinite(value)):
             what = "a number" if name == "lr" else "a whole number"
             raise ValueError(f"{name} must be {what}, more than 0, not {value!r}")
-    if not isinstance(images, torch.Tensor):
-        raise ValueError(f"images must be a tensor (of a data set, its .images), not {type(images).__name__}")
-    if images.ndim != 4 or not len(images):
-        raise ValueError(
-            f"images must have the shape (n, channels, height, width) with n ≥ 1, not {tuple(images.shape)}"
-        )
-    if images.dtype == torch.uint8:
-        return
-    if not images.is_floating_point():
-        raise ValueError(f"images must be uint8 or floats in [0, 1], not {images.dtype}")
-    low, high = (value.item() for value in images.aminmax())
-    if not (low >= 0 and high <= 1):
-        raise ValueError(
-            f"images must lie in [0, 1], but these reach from {low:g} to {high:g}; "
-            "pass the uint8 images as they are, or divide them by 255"
-        )
+    check_images(images)
 
 
 def _check_labels(images: torch.Tensor, labels: torch.Tensor | None) -> None:

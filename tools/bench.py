@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from latentlab_helpers import datasets, metrics, models, training
+from latentlab_helpers import datasets, devices, metrics, models, training
 from tools import lag, limit
 from tools.worker import LATENT_DIM
 
@@ -94,7 +94,7 @@ def measure_training(n: int = 60000, seeds: int = 5, most: int = 15) -> dict:
                 example_loss.append(answer["loss"])
                 same_batch += course.ask(batch_size=128)["seconds"]
                 limits.append(limit.of_step(model, x))
-                if training.has_bfloat16():
+                if devices.has_bfloat16():
                     halves.append(limit.of_step(model, x, torch.bfloat16))
                 if len(runs) < seeds:
                     runs.append(course.ask(epochs=epochs, seed=len(runs)))
@@ -553,7 +553,7 @@ def machine() -> dict:
         "system": platform.system(),
         "python": platform.python_version(),
         "torch": torch.__version__.partition("+")[0],
-        "bfloat16": training.has_bfloat16(),
+        "bfloat16": devices.has_bfloat16(),
     }
 
 

@@ -18,8 +18,9 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from latentlab_helpers.files import write_whole
 from tools import picture
-from tools.outputs import lasting, replace
+from tools.outputs import lasting
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -40,7 +41,7 @@ def build(path: Path) -> None:
     notebook = execute(path)
     clean(notebook)
     nbformat.validate(notebook)
-    replace(path, nbformat.writes(notebook) + "\n")
+    write_whole(path, nbformat.writes(notebook) + "\n")
 
 
 def clean(notebook: nbformat.NotebookNode) -> None:

@@ -17,7 +17,7 @@ import sys
 
 import torch
 
-from latentlab_helpers import checkpoints, datasets, losses, metrics, models, training
+from latentlab_helpers import checkpoints, datasets, devices, losses, metrics, models, training
 from tools.bench import quote
 from tools.weights import round_as_stored, versions
 
@@ -40,7 +40,7 @@ def measure(model: models.VariationalAutoencoder, images: torch.Tensor, samples:
     """The ELBO and log p(x), in nats, of test images under one seeded binarization."""
     x = binarized(images, torch.Generator().manual_seed(SEED))
     # Half precision moves the logits by their last digits, at random, and takes half the time.
-    with training.mixed_precision(next(model.parameters()).device):
+    with devices.mixed_precision(next(model.parameters()).device):
         bound = torch.cat(
             [metrics.log_likelihood(model, part, samples, seed=i) for i, part in enumerate(x.split(500))]
         )

@@ -1,12 +1,9 @@
-"""What counts in a notebook's outputs, and how a file is saved: for the tools that write, and the tests."""
+"""What counts in a notebook's outputs, for the build that saves them and the tests that compare."""
 
 from __future__ import annotations
 
 import base64
 import io
-import os
-import tempfile
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -25,15 +22,6 @@ def lasting(outputs: list) -> list:
             still = {kind: value for kind, value in data.items() if kind != WIDGET}
             kept.append(type(output)({**output, "data": still}))
     return kept
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file whole, or not at all."""
-    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-    os.chmod(part, 0o644)
-    os.replace(part, path)
 
 
 def pictures(outputs: list) -> list[str]:

@@ -17,8 +17,8 @@ from pathlib import Path
 from ipywidgets import Widget, widget_serialization
 
 from latentlab_helpers import attributes, checkpoints, datasets, explore, metrics
+from latentlab_helpers.files import write_whole
 from tools import home
-from tools.outputs import replace
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "latentlab.html"
@@ -96,7 +96,7 @@ def measure() -> None:
     known = {"sha256": hashlib.sha256(images.numpy().tobytes()).hexdigest()}
     for name in explore.ATTRIBUTES:
         known[name] = [round(value, 3) for value in getattr(attributes, name)(images).tolist()]
-    replace(ROOT / "results" / "attributes.json", json.dumps(known) + "\n")
+    write_whole(ROOT / "results" / "attributes.json", json.dumps(known) + "\n")
 
 
 def main() -> int:
@@ -106,7 +106,7 @@ def main() -> int:
     if size > LIMIT:
         print(f"the page would have {size:,} bytes, more than {LIMIT:,}: {PAGE.name} stays as it was")
         return 1
-    replace(PAGE, text)
+    write_whole(PAGE, text)
     print(f"{PAGE.name}: {size / 1e6:.2f} MB")
     return 0
 

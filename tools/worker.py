@@ -114,11 +114,11 @@ class Course:
         """A training of its own for each question."""
         import torch
 
-        from latentlab_helpers import datasets, models, training
+        from latentlab_helpers import models, training
 
         torch.manual_seed(seed)
         model = models.VariationalAutoencoder(LATENT_DIM, architecture=self.architecture)
-        model.to(datasets.default_device())
+        model.to(devices.default_device())
         history = training.fit(model, self.images, epochs=epochs, seed=seed, progress=False, **settings)
         return {"seconds": history.seconds, "loss": training.evaluate(model, self.test)["loss"]}
 

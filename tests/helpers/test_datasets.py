@@ -12,9 +12,9 @@ import pytest
 import torch
 import torchvision
 
-from latentlab_helpers import datasets
+from latentlab_helpers import datasets, devices, files
 
-FILES = Path(datasets.PACKAGE).parent / "data" / "MNIST" / "raw"
+FILES = Path(files.PACKAGE).parent / "data" / "MNIST" / "raw"
 
 
 @pytest.fixture
@@ -207,19 +207,19 @@ def test_images_and_labels_go_to_the_device():
 
 def test_the_device_can_be_overridden(monkeypatch):
     monkeypatch.setenv("LATENTLAB_DEVICE", "meta")
-    assert datasets.default_device() == torch.device("meta")
+    assert devices.default_device() == torch.device("meta")
     for name in ("gpu", "cuda:77"):
         monkeypatch.setenv("LATENTLAB_DEVICE", name)
         with pytest.raises(ValueError, match="LATENTLAB_DEVICE is"):
-            datasets.default_device()
+            devices.default_device()
     monkeypatch.delenv("LATENTLAB_DEVICE")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert datasets.default_device().type == "cuda"
+    assert devices.default_device().type == "cuda"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert datasets.default_device().type == "mps"
+    assert devices.default_device().type == "mps"
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert datasets.default_device().type == "cpu"
+    assert devices.default_device().type == "cpu"
 
 
 def test_the_checksums_are_those_in_the_data_readme():

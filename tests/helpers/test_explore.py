@@ -59,7 +59,7 @@ def test_every_shipped_model_has_sliders_that_the_browser_decodes(name, test):
     with torch.no_grad():
         codes = model.encode(datasets.to_float(test.images[:500]))
     mu, logvar = codes if isinstance(codes, tuple) else (codes, None)
-    assert sliders.order == latent.by_use(mu, logvar).tolist()
+    assert sliders.order == latent.rank_dimensions(mu, logvar).tolist()
     saved = torch.frombuffer(bytearray(sliders.codes[0]), dtype=torch.float32).view(-1, size)
     torch.testing.assert_close(saved, mu)
 

@@ -74,18 +74,18 @@ def test_slerp_refuses_what_has_no_path():
 
 def test_dimensions_are_ordered_by_use(generator):
     mu = torch.randn(2000, 4, generator=generator) * torch.tensor([0.1, 3.0, 0.0, 1.0]) + 5
-    assert latent.by_use(mu).tolist() == [1, 3, 0, 2]
+    assert latent.rank_dimensions(mu).tolist() == [1, 3, 0, 2]
     # The KL sees sigma as well: dimension 2 is silent by mu, but far from the prior.
     mu = mu - 5
     logvar = torch.tensor([0.0, -1.0, -8.0, -0.5]).expand(2000, 4)
-    order = latent.by_use(mu, logvar)
+    order = latent.rank_dimensions(mu, logvar)
     assert order.tolist() == [1, 2, 3, 0] and order.dtype == torch.int64
     kl = losses.kl_per_dimension(mu, logvar).mean(0)
     assert torch.equal(kl[order], kl.sort(descending=True).values)
     with pytest.raises(ValueError, match=r"\(n, latent_dim\), not \(2000, 4\) and \(4,\)"):
-        latent.by_use(mu, logvar[0])
+        latent.rank_dimensions(mu, logvar[0])
     with pytest.raises(ValueError, match=r"\(n, latent_dim\), not \(4,\)"):
-        latent.by_use(mu[0])
+        latent.rank_dimensions(mu[0])
 
 
 def test_a_traversal_changes_one_coordinate():

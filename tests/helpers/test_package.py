@@ -24,7 +24,7 @@ else:
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "latentlab_helpers").glob("*.py"))
-GROUND = {"attributes", "datasets", "models", "losses", "latent", "threads"}
+GROUND = {"attributes", "datasets", "devices", "files", "models", "losses", "latent", "threads"}
 MIDDLE = {"training", "checkpoints", "claims", "export", "metrics"}
 TOP = {"plots", "explore"}
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "PIL", "IPython"}
@@ -132,8 +132,8 @@ def test_the_wheel_brings_data_and_weights_and_works_alone(tmp_path):
         names = wheel.namelist()
     assert not [name for name in names if not name.startswith("latentlab")]
     code = (
-        "from latentlab_helpers import checkpoints, datasets; "
-        "assert 'installed' in str(datasets.PACKAGE), datasets.PACKAGE; "
+        "from latentlab_helpers import checkpoints, datasets, files; "
+        "assert 'installed' in str(files.PACKAGE), files.PACKAGE; "
         "assert len(datasets.load().images) == 60000; "
         "[checkpoints.load(name) for name in checkpoints.names()]; print(*checkpoints.names())"
     )

@@ -12,7 +12,7 @@ import torch
 from sklearn.decomposition import PCA
 from torch import nn
 
-from latentlab_helpers import datasets, losses, metrics, models, training
+from latentlab_helpers import datasets, devices, losses, metrics, models, training
 from latentlab_helpers.models import Autoencoder, VariationalAutoencoder
 from latentlab_helpers.training import TrainingDiverged, evaluate, fit
 
@@ -121,24 +121,24 @@ def test_terms_in_half_precision_are_summed_in_full(few):
 def test_half_precision_only_where_the_processor_has_it(monkeypatch):
     for has in (True, False):
         monkeypatch.setattr(training, "has_bfloat16", lambda has=has: has)
-        with training.mixed_precision(torch.device("cpu")):
+        with devices.mixed_precision(torch.device("cpu")):
             assert torch.is_autocast_enabled("cpu") is has
-        with training.mixed_precision(torch.device("cuda")):
+        with devices.mixed_precision(torch.device("cuda")):
             assert not torch.is_autocast_enabled("cpu")
         assert not torch.is_autocast_enabled("cpu")
     monkeypatch.undo()
-    training.has_bfloat16.cache_clear()
+    devices.has_bfloat16.cache_clear()
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
-    assert not training.has_bfloat16(), "PyTorch was told to do without wide instructions"
+    assert not devices.has_bfloat16(), "PyTorch was told to do without wide instructions"
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     for known, expected in (({"avx512_bf16": True}, True), ({"avx512_bf16": False}, False), ({}, False)):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda known=known: known, raising=False)
-        training.has_bfloat16.cache_clear()
-        assert training.has_bfloat16() is expected
+        devices.has_bfloat16.cache_clear()
+        assert devices.has_bfloat16() is expected
     monkeypatch.delattr(torch.cpu, "get_capabilities")
-    training.has_bfloat16.cache_clear()
-    assert training.has_bfloat16() is False, "an older PyTorch doesn't tell"
-    training.has_bfloat16.cache_clear()
+    devices.has_bfloat16.cache_clear()
+    assert devices.has_bfloat16() is False, "an older PyTorch doesn't tell"
+    devices.has_bfloat16.cache_clear()
 
 
 def test_no_number_is_asked_for_within_an_epoch(few, monkeypatch):

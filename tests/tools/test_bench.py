@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from latentlab_helpers import models, training
+from latentlab_helpers import devices, models
 from tools import bench, browser, lag, limit, worker
 
 
@@ -355,4 +355,4 @@ def test_parts_are_kept_and_machines_are_not_mixed(tmp_path, monkeypatch, capsys
 def test_the_machine_is_named():
     here = bench.machine()
     assert here["processor"] and here["cores"] == os.cpu_count()
-    assert here["bfloat16"] == training.has_bfloat16()
+    assert here["bfloat16"] == devices.has_bfloat16()
