@@ -14,8 +14,8 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "6000")
 
 __all__ = [
-    "attributes", "checkpoints", "claims", "datasets", "devices", "explore", "export", "files", "latent", "losses", "metrics",
-    "models", "plots", "threads", "training",
+    "attributes", "checkpoints", "claims", "datasets", "devices", "explore", "export", "files", "latent",
+    "losses", "metrics", "models", "plots", "threads", "training",
 ]  # fmt: skip
 
 

@@ -114,7 +114,7 @@ class Course:
         """A training of its own for each question."""
         import torch
 
-        from latentlab_helpers import models, training
+        from latentlab_helpers import devices, models, training
 
         torch.manual_seed(seed)
         model = models.VariationalAutoencoder(LATENT_DIM, architecture=self.architecture)

@@ -120,7 +120,7 @@ def test_terms_in_half_precision_are_summed_in_full(few):
 
 def test_half_precision_only_where_the_processor_has_it(monkeypatch):
     for has in (True, False):
-        monkeypatch.setattr(training, "has_bfloat16", lambda has=has: has)
+        monkeypatch.setattr(devices, "has_bfloat16", lambda has=has: has)
         with devices.mixed_precision(torch.device("cpu")):
             assert torch.is_autocast_enabled("cpu") is has
         with devices.mixed_precision(torch.device("cuda")):
