@@ -7,6 +7,7 @@
     python course.py weights   trains the shipped models again
     python course.py claims    puts the ten claims to the test, in half an hour
     python course.py page      writes the page of instruments, which needs no Python
+    python course.py pictures  records the page for the README, and draws its thumbnails
     python course.py bench     measures how fast the course is on this machine
     python course.py home URL  writes the project's address wherever one belongs
 
@@ -154,7 +155,7 @@ def working_copies():
 def main():
     if sys.version_info < (3, 10):
         sys.exit(f"The course needs Python 3.10 or newer; this is {sys.version.split()[0]}.")
-    tools = {"build", "weights", "claims", "likelihood", "page", "bench", "home"}
+    tools = {"build", "weights", "claims", "likelihood", "page", "pictures", "bench", "home"}
     if len(sys.argv) < 2 or sys.argv[1] not in tools | {"lab", "test"}:
         print(__doc__)
         sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)

@@ -4,7 +4,7 @@
 
 The one way that outputs are made. A notebook is replaced only after all of it ran. What differs from
 run to run without meaning anything (timing, widget state, the interpreter's version) is not saved.
-The README's picture is drawn too, and its map of the course gets the minutes that each notebook took.
+The README's map of the course gets a thumbnail of each, and the minutes that it took.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from latentlab_helpers.files import write_whole
-from tools import picture
+from tools import pictures
 from tools.outputs import lasting
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,7 +96,7 @@ def main() -> int:
         seconds = time.perf_counter() - start
         print(f"{seconds:.0f} s")
         note_minutes(path.name, seconds)
-    picture.save()
+    pictures.thumbnails()
     return 0
 
 
