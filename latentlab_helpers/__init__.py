@@ -14,7 +14,7 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "6000")
 
 __all__ = [
-    "attributes", "checkpoints", "claims", "datasets", "devices", "explore", "export", "files", "latent",
+    "attributes", "checkpoints", "claims", "datasets", "devices", "explore", "files", "latent",
     "losses", "metrics", "models", "plots", "threads", "training",
 ]  # fmt: skip
 

@@ -77,12 +77,11 @@ def state(widgets: dict[str, Widget]) -> dict[str, dict]:
 
 def write(widgets: dict[str, Widget], template: str) -> str:
     """The page: the template with the style, the module and the state in their places."""
-    package = Path(explore.__file__).parent
     address = home.stated()
     parts = {
         "notebooks": f"{address}/blob/main/notebooks" if address else "notebooks",
-        "css": (package / "explore.css").read_text("utf-8"),
-        "module": (package / "explore.js").read_text("utf-8"),
+        "css": explore.STYLE,
+        "module": explore.front_end(),
         "state": json.dumps(state(widgets), separators=(",", ":")).replace("<", "\\u003c"),
     }
     for name, text in parts.items():

@@ -1,7 +1,6 @@
 """explore.js alone, in a blank page of a real browser: its networks beside PyTorch's, its normalization."""
 
 import base64
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +9,9 @@ import torch
 from browser_helpers import CODE, LEVEL, normalized
 from torch import nn
 
-from latentlab_helpers import checkpoints, explore, export
+from latentlab_helpers import checkpoints, explore
+from latentlab_helpers.explore import export
 
-SOURCE = Path(explore.__file__).with_name("explore.js")
 SHIPPED = [name for name in checkpoints.names() if name != "classifier"]
 
 # What the tests call: a network on rows of numbers, a picture's grey levels, and the normalization.
@@ -43,7 +42,7 @@ window.made = ({ ink, rows, columns, shape }) =>
 @pytest.fixture
 def module(page):
     """A page that holds nothing but explore.js."""
-    page.add_script_tag(type="module", content=SOURCE.read_text("utf-8") + OPENED)
+    page.add_script_tag(type="module", content=explore.front_end() + OPENED)
     page.wait_for_function("!!window.made")
     return page
 

@@ -15,7 +15,8 @@ from nbclient import NotebookClient
 from PIL import Image
 from torch import nn
 
-from latentlab_helpers import checkpoints, datasets, explore, export, latent
+from latentlab_helpers import checkpoints, datasets, explore, latent
+from latentlab_helpers.explore import export
 from latentlab_helpers.models import Autoencoder, VariationalAutoencoder
 from tools.outputs import WIDGET, lasting
 

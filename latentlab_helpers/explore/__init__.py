@@ -26,16 +26,27 @@ import traitlets
 from ipywidgets import widget_serialization
 from torch import nn
 
-from . import attributes, export
-from .datasets import ImageSet, load, to_float
-from .files import shipped
-from .latent import attribute_vector, grid, lerp, rank_dimensions, traversal
-from .losses import kl_per_dimension
-from .models import evaluating, posterior
-from .plots import DIGITS, to_png
+from .. import attributes
+from ..datasets import ImageSet, load, to_float
+from ..files import shipped
+from ..latent import attribute_vector, grid, lerp, rank_dimensions, traversal
+from ..losses import kl_per_dimension
+from ..models import evaluating, posterior
+from ..plots import DIGITS, to_png
+from . import export
 
 POOL = 500  # images that an instrument offers, the first of the data
 ATTRIBUTES = ("thickness", "slant", "width")
+
+
+FRONT = ("networks.js", "controls.js", "state.js", "instruments.js")  # one subject each, in this order
+FOLDER = Path(__file__).with_name("front")
+STYLE = (FOLDER / "style.css").read_text("utf-8")
+
+
+def front_end() -> str:
+    """The front end as one ES module: its files, one behind the other."""
+    return "\n".join((FOLDER / name).read_text("utf-8") for name in FRONT if (FOLDER / name).exists())
 
 
 class Shared(anywidget.AnyWidget):
@@ -101,8 +112,8 @@ class Numbers(traitlets.List):
 class Instrument(anywidget.AnyWidget):
     """What all instruments have. Their state says everything that explore.js needs, here and on the page."""
 
-    _esm = Path(__file__).with_name("explore.js")
-    _css = Path(__file__).with_name("explore.css")
+    _esm = front_end()
+    _css = STYLE
     _ipython_display_ = None  # ipywidgets 7 has one, which would leave out the still picture
 
     kind = traitlets.Unicode().tag(sync=True)

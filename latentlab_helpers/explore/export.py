@@ -9,13 +9,13 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from .models import evaluating
+from ..models import evaluating
 
 Layers = tuple[list[dict[str, Any]], bytes]
 
 
 class UnknownLayer(ValueError):
-    """A network has something that explore.js can't compute; the message says what."""
+    """A network has something that the front end can't compute; the message says what."""
 
 
 def decoder(model: nn.Module, codes: torch.Tensor) -> Layers:
