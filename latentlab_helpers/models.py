@@ -1,8 +1,8 @@
 """The autoencoder and the variational autoencoder, alike but for the log-variance head.
 
-Taught in notebooks 01 and 02. Both keep the sigmoid out of the decoder network: `decoder` gives
-logits, which the Bernoulli loss wants, and `decode` gives pixels in [0, 1]. What goes into a loss is
-float32, also where training computes its matrix products in half precision.
+Both keep the sigmoid out of the decoder network: `decoder` gives logits, which the Bernoulli loss wants,
+and `decode` gives pixels in [0, 1]. What goes into a loss is float32, also where training computes its
+matrix products in half precision.
 """
 
 from __future__ import annotations
@@ -12,35 +12,51 @@ import numbers
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import prod
+from typing import Any
 
 import torch
 from torch import nn
 
+from .datasets import check_images
+
 DEFAULT_WIDTHS = {"mlp": (400,), "conv": (16, 32)}
 
 
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model into eval mode, without gradients, and give each part of it back the mode that it had."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-
-
 class Autoencoder(nn.Module):
-    """An autoencoder: images (batch, channels, height, width) to codes (batch, latent_dim) and back.
+    """An autoencoder: images to codes, and codes back to images.
 
-    architecture: "mlp" (`widths` are the hidden layers) or "conv" (`widths` are the channels of
-    4×4 convolutions of stride 2; height and width must be divisible by 2 for each; `hidden`, if given,
-    is a fully connected layer between them and the codes). Taught in notebook 01. Source: Hinton and
-    Salakhutdinov, Science 313 (2006), 504.
+    Parameters
+    ----------
+    latent_dim : int
+        The size of a code, 1 or more.
+    architecture : str
+        "mlp", fully connected layers, or "conv", 4×4 convolutions of stride 2.
+    widths : sequence of int, optional
+        The sizes of an MLP's hidden layers, (400,) by default; or the channels of the convolutions, (16, 32)
+        by default. Each convolution halves the image: height and width must be divisible by 2 that often.
+    hidden : int, optional
+        The size of a fully connected layer between the convolutions and the codes; none by default.
+    image_shape : tuple of int
+        Channels, height and width.
 
-    Raises ValueError for a latent size, an architecture, widths or an image shape that can't work.
+    Attributes
+    ----------
+    config : dict
+        The arguments that make this model again; checkpoints store them.
+
+    Raises
+    ------
+    ValueError
+        For a latent size, an architecture, widths or an image shape that can't work.
+
+    References
+    ----------
+    Hinton and Salakhutdinov, "Reducing the Dimensionality of Data with Neural Networks", Science 313
+    (2006), 504.
+
+    Notes
+    -----
+    Notebook 01 writes it out.
     """
 
     heads = 1  # numbers that the encoder gives for each latent dimension
@@ -52,7 +68,7 @@ class Autoencoder(nn.Module):
         architecture: str = "mlp",
         widths: Sequence[int] | None = None,
         hidden: int | None = None,
-        image_shape: tuple[int, int, int] = (1, 28, 28),
+        image_shape: Sequence[int] = (1, 28, 28),
     ):
         super().__init__()
         if architecture not in DEFAULT_WIDTHS:
@@ -75,33 +91,58 @@ class Autoencoder(nn.Module):
                 f"layers are its widths (architecture {architecture!r}, hidden {hidden!r})"
             )
         self.latent_dim = int(latent_dim)
-        self.architecture = architecture
-        self.widths = widths
-        self.hidden = hidden
         self.image_shape = image_shape
+        self.config = {
+            "latent_dim": self.latent_dim,
+            "architecture": architecture,
+            "widths": widths,
+            "hidden": hidden,
+            "image_shape": image_shape,
+        }
         outputs = self.heads * latent_dim
         if architecture == "mlp":
             self.encoder, self.decoder = _mlp(latent_dim, outputs, widths, image_shape)
         else:
             self.encoder, self.decoder = _conv(latent_dim, outputs, widths, hidden, image_shape)
 
-    @property
-    def config(self) -> dict:
-        """The arguments that make this model again; checkpoints store them."""
-        return {
-            "latent_dim": self.latent_dim,
-            "architecture": self.architecture,
-            "widths": list(self.widths),
-            "hidden": self.hidden,
-            "image_shape": list(self.image_shape),
-        }
-
     def encode(self, x: torch.Tensor) -> torch.Tensor:
-        """The codes (batch, latent_dim) of images in [0, 1]."""
-        return self.encoder(_checked(self, x))
+        """Encode images.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            float32 images in [0, 1], (batch, channels, height, width).
+
+        Returns
+        -------
+        torch.Tensor
+            Their codes, (batch, latent_dim).
+
+        Raises
+        ------
+        ValueError
+            For images that aren't, or that don't have the model's `image_shape`.
+        """
+        return self.encoder(_checked(x, self))
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
-        """The images in [0, 1] that the codes z (batch, latent_dim) stand for."""
+        """Decode codes.
+
+        Parameters
+        ----------
+        z : torch.Tensor
+            Codes, (batch, latent_dim).
+
+        Returns
+        -------
+        torch.Tensor
+            Images in [0, 1], (batch, channels, height, width).
+
+        Raises
+        ------
+        ValueError
+            For codes of another shape, or a pair of mu and logvar.
+        """
         if not isinstance(z, torch.Tensor):
             raise ValueError("decode takes one tensor of codes; of a VAE's encode(x), take mu: encode(x)[0]")
         if z.ndim != 2 or z.shape[1] != self.latent_dim:
@@ -110,57 +151,135 @@ class Autoencoder(nn.Module):
             )
         return torch.sigmoid(self.decoder(z))
 
-    def forward(self, x: torch.Tensor):
-        """The logits of the reconstructions, shaped like x."""
+    def forward(self, x: torch.Tensor) -> Any:
+        """Reconstruct images: the logits, shaped like x."""
         return self.decoder(self.encode(x)).float()
 
 
 class VariationalAutoencoder(Autoencoder):
     """A VAE: the encoder gives a Gaussian N(mu, exp(logvar)) for each image, the prior is N(0, I).
 
-    The arguments are the autoencoder's; only the encoder's last layer is wider, by the
-    log-variances. Taught in notebook 02. Source: Kingma and Welling, arXiv:1312.6114.
+    It takes the autoencoder's arguments; only the encoder's last layer is wider, by the log-variances.
+
+    References
+    ----------
+    Kingma and Welling, "Auto-Encoding Variational Bayes", arXiv:1312.6114.
+
+    Notes
+    -----
+    Notebook 02 writes it out.
     """
 
     heads = 2
 
-    def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """mu and logvar of q(z|x), each (batch, latent_dim), for images in [0, 1]."""
-        mu, logvar = self.encoder(_checked(self, x)).float().chunk(2, dim=1)
+    def encode(  # type: ignore[override]
+        self, x: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encode images.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            float32 images in [0, 1], (batch, channels, height, width).
+
+        Returns
+        -------
+        mu, logvar : torch.Tensor
+            Mean and log-variance of q(z|x), each (batch, latent_dim).
+
+        Raises
+        ------
+        ValueError
+            For images that aren't, or that don't have the model's `image_shape`.
+        """
+        mu, logvar = self.encoder(_checked(x, self)).float().chunk(2, dim=1)
         return mu, logvar
 
     def reparameterize(
         self, mu: torch.Tensor, logvar: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
-        """A sample z = mu + sigma · epsilon that gradients flow through (arXiv:1312.6114, 2.4)."""
+        """Draw z = mu + sigma · epsilon, through which gradients flow (arXiv:1312.6114, section 2.4).
+
+        Parameters
+        ----------
+        mu, logvar : torch.Tensor
+            Mean and log-variance of q(z|x), each (batch, latent_dim).
+        generator : torch.Generator, optional
+            Where the noise epsilon comes from: the same seed gives the same z.
+
+        Returns
+        -------
+        torch.Tensor
+            One sample for each image, (batch, latent_dim).
+        """
         epsilon = torch.randn(mu.shape, generator=generator, device=mu.device, dtype=mu.dtype)
         return mu + torch.exp(0.5 * logvar) * epsilon
 
-    def forward(self, x: torch.Tensor, generator: torch.Generator | None = None):
-        """The logits of reconstructions from one sample of z, and mu and logvar."""
+    def forward(
+        self, x: torch.Tensor, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Reconstruct images from one sample of z: the logits, shaped like x, with mu and logvar."""
         mu, logvar = self.encode(x)
         return self.decoder(self.reparameterize(mu, logvar, generator)).float(), mu, logvar
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        """n new images in [0, 1], decoded from draws of the prior N(0, I)."""
+        """Decode draws of the prior N(0, I).
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        generator : torch.Generator, optional
+            Where the draws come from: the same seed gives the same images.
+
+        Returns
+        -------
+        torch.Tensor
+            New images in [0, 1], (n, channels, height, width).
+        """
         weight = next(self.decoder.parameters())
         z = torch.randn(n, self.latent_dim, generator=generator, device=weight.device)
         return self.decode(z)
 
 
 class Classifier(nn.Module):
-    """A small convolutional classifier of digits, by which decoded images are judged.
+    """A small convolutional classifier, by which decoded images are judged.
 
-    Images (batch, channels, height, width) in [0, 1] to logits (batch, classes). Taught in notebook 03.
-    Source: LeCun et al., Proceedings of the IEEE 86 (1998), 2278, with ReLU, and pooling by maximum.
+    Its input is float32 images in [0, 1], its output the logits of the classes, (batch, classes).
+
+    Parameters
+    ----------
+    classes : int
+        How many there are.
+    image_shape : tuple of int
+        Channels, height and width; height and width divisible by 4.
+
+    Attributes
+    ----------
+    config : dict
+        The arguments that make this model again; checkpoints store them.
+
+    Raises
+    ------
+    ValueError
+        For an image shape that can't be halved twice.
+
+    References
+    ----------
+    LeCun et al., "Gradient-based learning applied to document recognition", Proceedings of the IEEE 86
+    (1998), 2278; here with ReLU, and pooling by maximum.
+
+    Notes
+    -----
+    Introduced in notebook 03.
     """
 
-    def __init__(self, *, classes: int = 10, image_shape: tuple[int, int, int] = (1, 28, 28)):
+    def __init__(self, *, classes: int = 10, image_shape: Sequence[int] = (1, 28, 28)):
         super().__init__()
         channels, height, width = self.image_shape = tuple(image_shape)
         if height % 4 or width % 4:
             raise ValueError(f"height and width must be divisible by 4, not {height}×{width}")
-        self.classes = classes
+        self.config = {"classes": classes, "image_shape": self.image_shape}
         self.features = nn.Sequential(
             nn.Conv2d(channels, 16, kernel_size=5, padding=2), nn.MaxPool2d(2), nn.ReLU(),
             nn.Conv2d(16, 32, kernel_size=5, padding=2), nn.MaxPool2d(2), nn.ReLU(),
@@ -168,24 +287,38 @@ class Classifier(nn.Module):
         )  # fmt: skip
         self.last = nn.Sequential(nn.Dropout(0.25), nn.Linear(128, classes))
 
-    @property
-    def config(self) -> dict:
-        """The arguments that make this model again; checkpoints store them."""
-        return {"classes": self.classes, "image_shape": list(self.image_shape)}
-
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The logits of the classes."""
-        return self.last(self.features(_checked(self, x))).float()
+        return self.last(self.features(_checked(x, self))).float()
 
 
-# The kinds that checkpoints can make again, by the name in a file's header
+# What checkpoints can make again, by the name in a file's header
 KINDS: dict[str, type[nn.Module]] = {
     kind.__name__: kind for kind in (Autoencoder, VariationalAutoencoder, Classifier)
 }
 
 
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into eval mode, without gradients, for the length of a `with` block.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Afterwards each part of it has the mode that it had before, also if the block raised an error.
+    """
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
 def posterior(model: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """mu and logvar of images, each (batch, latent_dim): the one place that unpacks what `encode` gives.
+    """Encode images as mu and logvar, whatever the model: the one place that unpacks what `encode` gives.
 
     Parameters
     ----------
@@ -206,33 +339,22 @@ def posterior(model: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Te
     ValueError
         If `encode` returns anything else.
     """
-    code = model.encode(x)
-    parts = [*code] if isinstance(code, (tuple, list)) else [code, None]
-    if len(parts) != 2 or not all(isinstance(value, torch.Tensor | None) for value in parts):
+    encode: Any = model.encode
+    code = encode(x)
+    mu, logvar = code if isinstance(code, (tuple, list)) and len(code) == 2 else (code, None)
+    if not isinstance(mu, torch.Tensor) or not isinstance(logvar, torch.Tensor | None):
         raise ValueError("encode must return a tensor of codes, or mu and logvar")
-    return parts[0], parts[1]
+    return mu, logvar
 
 
-def _checked(model: Autoencoder | Classifier, x: torch.Tensor) -> torch.Tensor:
+def _checked(x: torch.Tensor, model: Autoencoder | Classifier) -> torch.Tensor:
     """Images that the model can take, or an error that says what to do."""
-    if not isinstance(x, torch.Tensor):
-        raise ValueError(f"images must be a tensor (of a data set, its .images), not {type(x).__name__}")
-    if tuple(x.shape[1:]) != model.image_shape or x.ndim != 4:
-        raise ValueError(
-            f"this model takes images of shape (batch, {', '.join(map(str, model.image_shape))}), "
-            f"not {tuple(x.shape)}; a single image needs x[None], flat ones x.view(-1, "
-            f"{', '.join(map(str, model.image_shape))})"
-        )
-    if not x.is_floating_point() or x.dtype == torch.float64:
+    check_images(x, wait=not model.training)  # in training, `fit` has looked at all of them
+    if tuple(x.shape[1:]) != model.image_shape:
+        shape = ", ".join(map(str, model.image_shape))
+        raise ValueError(f"this model takes images of shape (batch, {shape}), not {tuple(x.shape)}")
+    if x.dtype in (torch.uint8, torch.float64):
         raise ValueError(f"images must be float32 in [0, 1], not {x.dtype}: use datasets.to_float")
-    # On a GPU this look would make every training step wait; `fit` has looked at all of them.
-    if len(x) and not (model.training and x.is_cuda):
-        low, high = (value.item() for value in x.detach().aminmax())
-        if not (low >= 0 and high <= 1):
-            raise ValueError(
-                f"images must lie in [0, 1], but these reach from {low:g} to {high:g}; "
-                "divide uint8 values by 255 (datasets.to_float)"
-            )
     return x
 
 
@@ -270,12 +392,12 @@ def _conv(
     ]
     # One bias draws all the background: from grey, the first steps would blacken it beyond the reach of a
     # squared error's gradient. -2 are the log-odds of a dark image (MNIST's mean is 0.13).
-    nn.init.constant_(up[-1].bias, -2.0)
+    nn.init.constant_(up[-1].get_parameter("bias"), -2.0)
     decoder = nn.Sequential(*_stack([latent_dim, *between, prod(small)]), nn.Unflatten(1, small), *up)
     return encoder, decoder
 
 
 def _stack(sizes: Sequence[int]) -> list[nn.Module]:
     """Fully connected layers, ReLU between them."""
-    layers = [layer for i, o in pairwise(sizes) for layer in (nn.Linear(i, o), nn.ReLU())]
+    layers: list[nn.Module] = [layer for i, o in pairwise(sizes) for layer in (nn.Linear(i, o), nn.ReLU())]
     return layers[:-1]  # no ReLU after the last

@@ -1,41 +1,40 @@
-import errno
-import functools
-import http.server
-import os
+import gzip
+import hashlib
 import shutil
-import subprocess
-import sys
-import threading
-from pathlib import Path
+import struct
 
 import pytest
 import torch
 import torchvision
 
-from latentlab_helpers import datasets, devices, files
+from latentlab_helpers import datasets, files
 
-FILES = Path(files.PACKAGE).parent / "data" / "MNIST" / "raw"
+FILES = files.shipped("data/MNIST/raw")
 
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """A copy of the published files that a test may damage, and an empty cache."""
-    folder = tmp_path / "published"
-    shutil.copytree(FILES, folder)
-    monkeypatch.setattr(datasets, "_published", lambda name: folder)
-    monkeypatch.setenv("LATENTLAB_CACHE", str(tmp_path / "cache"))
-    return folder
+    """A copy of the published files, in a place where a test may damage them."""
+    shutil.copytree(FILES, tmp_path / "data" / "MNIST" / "raw")
+    monkeypatch.setattr(datasets, "shipped", lambda part: tmp_path / part)
+    return tmp_path / "data" / "MNIST" / "raw"
 
 
-def unpacked(tmp_path):
-    return tmp_path / "cache" / "MNIST" / "raw" / "train-images-idx3-ubyte"
-
-
-def no_network(monkeypatch):
-    def refuse(*args, **kwargs):
-        raise OSError("no network")
-
-    monkeypatch.setattr("urllib.request.urlopen", refuse)
+@pytest.fixture
+def shoes(tmp_path, monkeypatch):
+    """Another data set, in colour and with names: five images of 2 × 4 pixels, of three classes."""
+    images = torch.arange(5 * 3 * 2 * 4, dtype=torch.uint8).view(5, 3, 2, 4)
+    labels = torch.tensor([2, 0, 1, 1, 2], dtype=torch.uint8)
+    listed = []
+    for name, content in (("images", images), ("labels", labels)):
+        header = bytes([0, 0, 8, content.ndim]) + struct.pack(f">{content.ndim}I", *content.shape)
+        packed = gzip.compress(header + content.numpy().tobytes())
+        (tmp_path / f"{name}.gz").write_bytes(packed)
+        listed.append((f"{name}.gz", hashlib.md5(packed, usedforsecurity=False).hexdigest()))
+    source = datasets._Source("shoes", (3, 2, 4), ("boot", "shoe", "sandal"), {"all": tuple(listed)})
+    monkeypatch.setitem(datasets._SOURCES, "shoes", source)
+    monkeypatch.setattr(datasets, "shipped", lambda part: tmp_path)
+    return images, labels
 
 
 def test_shapes_and_types(train, test):
@@ -45,155 +44,104 @@ def test_shapes_and_types(train, test):
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_agrees_with_torchvision(split, published, tmp_path):
-    ours = datasets.load("mnist", split)
-    theirs = torchvision.datasets.MNIST(tmp_path / "cache", train=split == "train", download=False)
+def test_agrees_with_torchvision(split, train, test, tmp_path):
+    ours = {"train": train, "test": test}[split]
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for file, _ in torchvision.datasets.MNIST.resources:
+        (raw / file.removesuffix(".gz")).write_bytes(gzip.decompress((FILES / file).read_bytes()))
+    theirs = torchvision.datasets.MNIST(tmp_path, train=split == "train", download=False)
     assert torch.equal(ours.images[:, 0], theirs.data)
     assert torch.equal(ours.labels, theirs.targets)
 
 
-def test_the_images_are_mapped_and_the_file_is_never_written(published, tmp_path):
-    images = datasets.load().images
-    before = images[0].clone()
+def test_the_checksums_are_torchvisions_and_those_in_the_data_readme():
+    text = (FILES.parents[1] / "README.md").read_text("utf-8")
+    listed = [entry for split in datasets._SOURCES["mnist"].files.values() for entry in split]
+    assert sorted(listed) == sorted(torchvision.datasets.MNIST.resources)
+    for file, md5 in listed:
+        assert f"| {file} | {(FILES / file).stat().st_size} | {md5} |" in text
+
+
+def test_what_is_loaded_may_be_changed_and_is_whole_again_the_next_time(test):
+    images = datasets.load("mnist", "test").images
     images[0] = 255
-    assert torch.equal(datasets.load().images[0], before)
-    if sys.platform == "linux":
-        assert str(unpacked(tmp_path)) in Path("/proc/self/maps").read_text()
+    assert torch.equal(datasets.load("mnist", "test").images, test.images)
+
+
+def test_another_data_set_needs_an_entry_and_no_code(shoes):
+    images, labels = data = datasets.load("shoes", "all")
+    assert torch.equal(images, shoes[0]) and torch.equal(labels, shoes[1].long())
+    assert [data.class_name(label) for label in labels] == ["sandal", "boot", "shoe", "shoe", "sandal"]
+    with pytest.raises(ValueError, match="ask for 'all'"):
+        datasets.load("shoes", "train")
+
+
+def test_a_class_has_a_name_and_without_one_its_label_is_its_name(test):
+    assert [test.class_name(label) for label in range(10)] == list("0123456789") == list(test.classes)
+    named = datasets.ImageSet(test.images, test.labels, ("boot", "sandal"))
+    assert [named.class_name(label) for label in (0, 1, 2, -1)] == ["boot", "sandal", "2", "-1"]
+    assert named.class_name(torch.tensor(1)) == "sandal"
+    assert datasets.ImageSet(test.images, test.labels).class_name(torch.tensor(7)) == "7"
+
+
+def test_an_image_set_unpacks_and_keeps_its_parts(test):
+    images, labels = test
+    assert images is test.images and labels is test.labels
+    with pytest.raises(AttributeError):
+        test.labels = labels
+    assert test == test and test != datasets.ImageSet(images, labels)
 
 
 def test_unknown_names_say_which_exist():
     with pytest.raises(ValueError, match="'cats'.*mnist"):
         datasets.load("cats")
-    with pytest.raises(ValueError, match="'train' or 'test'"):
+    with pytest.raises(ValueError, match="'validation'.*'train' or 'test'"):
         datasets.load("mnist", "validation")
-    assert datasets.names() == ["mnist"]
 
 
-@pytest.mark.parametrize("damage", ["truncate", "alter", "empty"])
-def test_a_damaged_published_file_is_an_error_that_says_what_to_do(published, damage):
-    file = published / "train-images-idx3-ubyte.gz"
-    content = bytearray(file.read_bytes())
-    content[5000] ^= 1
-    file.write_bytes({"truncate": content[:100000], "alter": content, "empty": b""}[damage])
-    with pytest.raises(datasets.DataError, match="truncated or altered.*git checkout"):
-        datasets.load()
+@pytest.mark.parametrize("file", ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"])
+@pytest.mark.parametrize("damage", ["truncate", "alter", "empty", "remove"])
+def test_a_damaged_file_is_an_error_that_says_what_to_do(published, file, damage):
+    path = published / file
+    content = bytearray(path.read_bytes())
+    content[9] ^= 1  # the byte that names the system it was packed on: no other check would notice
+    path.write_bytes({"truncate": content[:-1000], "alter": content}.get(damage, b""))
+    if damage == "remove":
+        path.unlink()
+    what = "can't read .*No such file" if damage == "remove" else "is truncated or altered"
+    with pytest.raises(datasets.DataError, match=what) as raised:
+        datasets.load("mnist", "test")
+    assert f"git checkout -- {path}" in str(raised.value) and "install the course again" in str(raised.value)
 
 
-@pytest.mark.parametrize("damage", ["truncate", "alter", "empty", "missing"])
-def test_a_damaged_cache_heals_itself(published, tmp_path, damage):
-    good = datasets.load().images[:100].clone()
-    file = unpacked(tmp_path)
-    content = bytearray(file.read_bytes())
-    content[5000] ^= 1
-    file.unlink()
-    if damage != "missing":
-        file.write_bytes({"truncate": content[:100000], "alter": content, "empty": b""}[damage])
-    assert torch.equal(datasets.load().images[:100], good)
-    assert len(list(file.parent.parent.parent.iterdir())) == 1, "something was left behind"
+def test_data_that_is_installed_is_read_from_there(published):
+    """And nothing is written beside it, which may be a folder that a class can only read."""
+    before = sorted(published.iterdir())
+    published.chmod(0o555)
+    try:
+        assert len(datasets.load("mnist", "test").images) == 10000
+    finally:
+        published.chmod(0o755)
+    assert sorted(published.iterdir()) == before
 
 
-def test_no_network_and_no_local_copy(published, monkeypatch):
-    no_network(monkeypatch)
-    (published / "t10k-labels-idx1-ubyte.gz").unlink()
-    with pytest.raises(datasets.DataError, match="neither in .* downloaded"):
-        datasets.load()
+def test_a_file_that_is_a_folder_is_an_error_of_the_data(published):
+    (published / "t10k-images-idx3-ubyte.gz").unlink()
+    (published / "t10k-images-idx3-ubyte.gz").mkdir()
+    with pytest.raises(datasets.DataError, match="can't read"):
+        datasets.load("mnist", "test")
 
 
-def test_what_is_missing_locally_is_downloaded(published, monkeypatch):
-    """torchvision fetches what the repository lacks; a server on this machine stands in for the mirror."""
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    (published / "t10k-labels-idx1-ubyte.gz").unlink()
-    handler = functools.partial(Handler, directory=str(FILES))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/"
-        monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [address])
-        assert len(datasets.load("mnist", "test").labels) == 10000
-        server.shutdown()
-
-
-def test_an_unwritable_cache_is_an_error_that_says_what_to_do(monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setenv("LATENTLAB_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(datasets.DataError, match="LATENTLAB_CACHE"):
-        datasets.load()
-
-
-def test_a_home_that_cannot_be_written_falls_back_to_a_temporary_folder(monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("not a folder")
-    monkeypatch.delenv("LATENTLAB_CACHE", raising=False)
-    monkeypatch.setattr("platformdirs.user_cache_path", lambda *args, **kwargs: tmp_path / "file" / "cache")
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    assert datasets._writable_cache().parent == tmp_path
-
-
-def test_a_user_without_a_home_has_a_cache_all_the_same(monkeypatch, tmp_path):
-    def homeless(*args, **kwargs):
-        raise RuntimeError("Could not determine home directory")
-
-    monkeypatch.delenv("LATENTLAB_CACHE", raising=False)
-    monkeypatch.setattr("platformdirs.user_cache_path", homeless)
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    assert datasets._writable_cache().parent == tmp_path
-
-
-def test_a_complete_cache_need_not_be_writable(published, monkeypatch):
-    """A class shares one folder that only the teacher may write to."""
-    datasets.load()
-
-    def refuse(name, cache):
-        raise AssertionError("there is nothing to fill")
-
-    monkeypatch.setattr(datasets, "_fill", refuse)
-    monkeypatch.setattr(datasets, "_writable_cache", refuse)
-    assert len(datasets.load().images) == 60000
-
-
-def test_a_full_disk_says_so(published, monkeypatch):
-    def full(*args):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("shutil.copyfile", full)
-    with pytest.raises(datasets.DataError, match="Free some space.*LATENTLAB_CACHE"):
-        datasets.load()
-
-
-def test_several_processes_may_fill_the_cache_at_once(tmp_path):
-    code = "from latentlab_helpers import datasets; print(int(datasets.load().images[:9].sum()))"
-    env = {**os.environ, "LATENTLAB_CACHE": str(tmp_path)}
-    running = [
-        subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE) for _ in range(3)
-    ]
-    answers = {process.communicate()[0] for process in running}
-    assert len(answers) == 1 and b"" not in answers
-
-
-def test_the_validation_split_is_a_partition_chosen_by_seed(test):
-    kept, held_out = datasets.split(test, validation=1000, seed=1)
-    assert len(kept.images) == len(kept.labels) == 9000 and len(held_out.images) == 1000
-    together = torch.cat([kept.images, held_out.images]).flatten(1)
-    assert torch.equal(together.sum(0, dtype=torch.int64), test.images.flatten(1).sum(0, dtype=torch.int64))
-    again = datasets.split(test, validation=1000, seed=1)[1]
-    other = datasets.split(test, validation=1000, seed=2)[1]
-    assert torch.equal(held_out.images, again.images) and not torch.equal(held_out.images, other.images)
-    index = (test.images == held_out.images[7]).flatten(1).all(1).nonzero()[0]
-    assert held_out.labels[7] == test.labels[index]
-
-
-@pytest.mark.parametrize("size", [0, -1, 10000, 0.1])
-def test_a_split_that_leaves_nothing_is_refused(test, size):
-    with pytest.raises(ValueError, match="validation must be a number of images between 1 and 9999"):
-        datasets.split(test, validation=size)
+def test_images_and_labels_go_to_the_device(shoes):
+    data = datasets.load("shoes", "all", device="meta")
+    assert data.images.device.type == data.labels.device.type == "meta"
 
 
 def test_to_float():
-    assert torch.equal(
-        datasets.to_float(torch.tensor([0, 51, 255], dtype=torch.uint8)), torch.tensor([0, 0.2, 1])
-    )
+    bytes_ = torch.tensor([0, 51, 255], dtype=torch.uint8)
+    assert torch.equal(datasets.to_float(bytes_), torch.tensor([0, 0.2, 1]))
+    assert bytes_.tolist() == [0, 51, 255]
     floats = torch.rand(3)
     assert datasets.to_float(floats) is floats
     assert datasets.to_float(floats.double()).dtype == torch.float32
@@ -201,28 +149,49 @@ def test_to_float():
         datasets.to_float(datasets.ImageSet(floats, floats))
 
 
-def test_images_and_labels_go_to_the_device():
-    assert {part.device.type for part in datasets.load("mnist", "test", device="meta")} == {"meta"}
+@pytest.mark.parametrize(
+    "images",
+    [
+        torch.zeros(2, 1, 4, 4, dtype=torch.uint8),
+        torch.full((2, 3, 4, 5), 255, dtype=torch.uint8),
+        torch.zeros(1, 1, 1, 1),
+        torch.ones(2, 7, 4, 4, dtype=torch.float64),
+        torch.rand(2, 1, 4, 4).half(),
+    ],
+)
+def test_images_pass_the_check(images):
+    datasets.check_images(images)
 
 
-def test_the_device_can_be_overridden(monkeypatch):
-    monkeypatch.setenv("LATENTLAB_DEVICE", "meta")
-    assert devices.default_device() == torch.device("meta")
-    for name in ("gpu", "cuda:77"):
-        monkeypatch.setenv("LATENTLAB_DEVICE", name)
-        with pytest.raises(ValueError, match="LATENTLAB_DEVICE is"):
-            devices.default_device()
-    monkeypatch.delenv("LATENTLAB_DEVICE")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert devices.default_device().type == "cuda"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert devices.default_device().type == "mps"
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert devices.default_device().type == "cpu"
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        ([[0.5]], "must be a tensor.*not list"),
+        (torch.zeros(2, 1, 4, 4).numpy(), "must be a tensor.*its .images.*not ndarray"),
+        (torch.zeros(1, 28, 28), r"not \(1, 28, 28\); a single image: x\[None\]"),
+        (torch.zeros(2, 784), r"not \(2, 784\)"),
+        (torch.zeros(0, 1, 28, 28), r"n ≥ 1, not \(0, 1, 28, 28\)"),
+        (torch.zeros(2, 1, 4, 4, dtype=torch.int64), "uint8 or floats in .*not torch.int64"),
+        (torch.zeros(2, 1, 4, 4, dtype=torch.bool), "not torch.bool"),
+        (torch.full((2, 1, 4, 4), 255.0), "reach from 255 to 255; divide"),
+        (torch.tensor([0.0, 1.01]).view(2, 1, 1, 1), "from 0 to 1.01"),
+        (torch.tensor([-0.01, 1.0]).view(2, 1, 1, 1), "from -0.01 to 1"),
+        (torch.tensor([0.0, torch.nan]).view(2, 1, 1, 1), "nan"),
+    ],
+)
+def test_what_is_no_image_is_refused(images, message):
+    with pytest.raises(ValueError, match=message):
+        datasets.check_images(images)
 
 
-def test_the_checksums_are_those_in_the_data_readme():
-    text = (FILES.parent.parent / "README.md").read_text("utf-8")
-    for file, md5 in torchvision.datasets.MNIST.resources:
-        assert f"| {file} | {(FILES / file).stat().st_size} | {md5} |" in text
+def test_the_check_looks_at_values_on_another_device_only_if_it_may_wait():
+    """The device "meta" has no values, so that a look at them is an error, as on a GPU it is a wait."""
+    images = torch.zeros(2, 1, 4, 4, device="meta")
+    datasets.check_images(images, wait=False)
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        datasets.check_images(images)
+    with pytest.raises(ValueError, match="from 2 to 2"):
+        datasets.check_images(torch.full((2, 1, 4, 4), 2.0), wait=False)
+    for bad in (images[0], images.long()):
+        with pytest.raises(ValueError, match="images must"):
+            datasets.check_images(bad, wait=False)

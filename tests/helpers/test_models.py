@@ -86,7 +86,7 @@ def test_a_classifier_gives_logits_of_its_features():
     "images, message",
     [
         (torch.zeros(2, 1, 14, 14), r"shape \(batch, 1, 28, 28\)"),
-        (torch.full((2, 1, 28, 28), 255.0), "divide uint8 values by 255"),
+        (torch.full((2, 1, 28, 28), 255.0), "divide values 0 … 255 by 255"),
         (torch.zeros(2, 1, 28, 28, dtype=torch.uint8), "use datasets.to_float"),
     ],
 )
@@ -169,7 +169,7 @@ def test_settings_that_cannot_work(settings, message):
 @pytest.mark.parametrize(
     "images, message",
     [
-        (torch.rand(1, 28, 28), r"single image needs x\[None\]"),
+        (torch.rand(1, 28, 28), r"single image: x\[None\]"),
         (torch.rand(5, 784), "shape"),
         (torch.rand(5, 3, 28, 28), "shape"),
         (torch.rand(5, 1, 32, 32), "shape"),
