@@ -1,7 +1,6 @@
-"""Handwriting in numbers: how thick, how slanted and how wide a digit is. Taught in notebook 05.
+"""Handwriting in numbers: how thick, how slanted and how wide it is.
 
-Images are (n, 1, height, width), in [0, 1] or uint8; a measure is float32 (n,), on the CPU. An image
-without ink, no pixel of which reaches half of white, has NaN.
+An image without ink, no pixel of which reaches half of white, has NaN for all three.
 """
 
 from __future__ import annotations
@@ -10,16 +9,39 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .datasets import check_images, to_float
+
 INK = 0.5  # half of white: the edge of a stroke, and the least that an image with ink holds
 HAZE = 0.1  # less is background: decoders leave it a little grey, which would look like wide writing
 
 
 def thickness(images: torch.Tensor) -> torch.Tensor:
-    """The mean width of the stroke in pixels: twice the distance from its middle line to its edge.
+    """Measure the mean width of the stroke: twice the distance from its middle line to its edge.
 
-    Right to a few percent on the whole, but to half a pixel for a single bar along the grid. NaN also for
-    a dot that is barely half white. Source: Castro et al., Morpho-MNIST, arXiv:1809.10780, whose enlarged
-    image in black and white, skeleton and distances these are.
+    Parameters
+    ----------
+    images : torch.Tensor
+        (n, 1, height, width), white writing on black; uint8, or floats in [0, 1].
+
+    Returns
+    -------
+    torch.Tensor
+        float32 (n,), on the CPU: pixels; NaN also for a dot that is barely half white.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+
+    References
+    ----------
+    Castro et al., "Morpho-MNIST", arXiv:1809.10780, whose enlarged image in black and white, skeleton and
+    distances these are.
+
+    Notes
+    -----
+    It is right to a few percent on the whole, but only to half a pixel for a single bar along the grid.
+    Notebook 05 uses it.
     """
     from scipy.ndimage import distance_transform_edt  # heavy both, and needed only here
     from skimage.morphology import skeletonize
@@ -35,10 +57,31 @@ def thickness(images: torch.Tensor) -> torch.Tensor:
 
 
 def slant(images: torch.Tensor) -> torch.Tensor:
-    """How far the writing leans, in degrees: "/" is positive, "|" is 0, "\\\\" is negative.
+    """Measure how far the writing leans, by the angle of the shear that would set it upright.
 
-    The angle of the shear that would set it upright, from the second moments of its ink: 0 also for a
-    horizontal bar, which has no slant. Source: Castro et al., arXiv:1809.10780.
+    Parameters
+    ----------
+    images : torch.Tensor
+        (n, 1, height, width), white writing on black; uint8, or floats in [0, 1].
+
+    Returns
+    -------
+    torch.Tensor
+        float32 (n,), on the CPU: degrees; "/" is positive, "|" is 0, "\\\\" is negative.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+
+    References
+    ----------
+    Castro et al., "Morpho-MNIST", arXiv:1809.10780.
+
+    Notes
+    -----
+    The angle comes from the second moments of the ink. A horizontal bar, which has no slant, gets 0.
+    Notebook 05 uses it.
     """
     ink = _ink(images)[:, 0]
     height, width = ink.shape[1:]
@@ -52,10 +95,31 @@ def slant(images: torch.Tensor) -> torch.Tensor:
 
 
 def width(images: torch.Tensor) -> torch.Tensor:
-    """How wide the digit is as it stands, in pixels, but for the outermost 2 % of its ink on each side.
+    """Measure how wide the writing is as it stands, but for the outermost 2 % of its ink on each side.
 
-    Those would let a stray pixel decide; so a bar 3 pixels wide measures 2.9. Source: after Castro et
-    al., arXiv:1809.10780, who set the digit upright first.
+    Parameters
+    ----------
+    images : torch.Tensor
+        (n, 1, height, width), white writing on black; uint8, or floats in [0, 1].
+
+    Returns
+    -------
+    torch.Tensor
+        float32 (n,), on the CPU: pixels.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+
+    References
+    ----------
+    After Castro et al., "Morpho-MNIST", arXiv:1809.10780, who set the digit upright first.
+
+    Notes
+    -----
+    The outermost ink would let a stray pixel decide. So a bar 3 pixels wide measures 2.9.
+    Notebook 05 uses it.
     """
     columns = _ink(images)[:, 0].sum(1).cpu()
     share = F.pad(columns.cumsum(1) / columns.sum(1, keepdim=True), (1, 0))  # left of each pixel's edge
@@ -72,11 +136,9 @@ def _crossing(share: torch.Tensor, quantile: float) -> torch.Tensor:
 
 def _ink(images: torch.Tensor) -> torch.Tensor:
     """The images as floats without haze; those without ink are NaN."""
-    if not isinstance(images, torch.Tensor) or images.ndim != 4 or images.shape[1] != 1:
-        shape = tuple(images.shape) if isinstance(images, torch.Tensor) else type(images).__name__
-        raise ValueError(f"images must be a tensor (n, 1, height, width), not {shape}; a single one: x[None]")
-    images = images / 255 if images.dtype == torch.uint8 else images.detach().float()
-    if images.numel() and not (images.min() >= 0 and images.max() <= 1):
-        raise ValueError("images must lie in [0, 1]; divide uint8 values by 255 (datasets.to_float)")
+    check_images(images)
+    if images.shape[1] != 1:
+        raise ValueError(f"handwriting has one channel: (n, 1, height, width), not {tuple(images.shape)}")
+    images = to_float(images.detach())
     ink = images.where(images >= HAZE, 0)
     return ink.where(ink.amax((1, 2, 3), keepdim=True) >= INK, torch.nan)

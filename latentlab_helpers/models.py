@@ -121,7 +121,7 @@ class Autoencoder(nn.Module):
         Raises
         ------
         ValueError
-            For images that aren't, or that don't have the model's `image_shape`.
+            For anything else, and for images that don't have the model's `image_shape`.
         """
         return self.encoder(_checked(x, self))
 
@@ -190,7 +190,7 @@ class VariationalAutoencoder(Autoencoder):
         Raises
         ------
         ValueError
-            For images that aren't, or that don't have the model's `image_shape`.
+            For anything else, and for images that don't have the model's `image_shape`.
         """
         mu, logvar = self.encoder(_checked(x, self)).float().chunk(2, dim=1)
         return mu, logvar

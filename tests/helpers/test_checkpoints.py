@@ -1,116 +1,36 @@
+import json
+from pathlib import Path
+
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors.torch import save_file
 
-from latentlab_helpers import checkpoints, datasets, models
-from tools import bench, likelihood, weights
+from latentlab_helpers import checkpoints, models
+from latentlab_helpers.models import Autoencoder, Classifier, VariationalAutoencoder
 
-FIELDS = {"model", "config", "recipe", "seed", "versions", "test_by_epoch", "test"}
-
-
-@pytest.mark.parametrize("name", weights.MODELS)
-def test_shipped_weights_reach_what_their_file_says(name, test):
-    stated = checkpoints.metadata(name)
-    assert set(stated) == FIELDS
-    assert weights.measure(checkpoints.load(name), test) == pytest.approx(stated["test"], rel=1e-3)
-    last = stated["test_by_epoch"]["loss"][-1]
-    assert stated["test"]["loss"] == pytest.approx(last, rel=1e-3), "float16 must not cost anything"
-    assert len(stated["test_by_epoch"]["loss"]) == stated["recipe"]["epochs"]
+SMALL = {"widths": (8,), "image_shape": (1, 4, 4)}
+ASK = [checkpoints.load, checkpoints.metadata]
 
 
-def test_the_classifier_is_fit_to_judge():
-    assert checkpoints.metadata("classifier")["test"]["accuracy"] > 0.99
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """The reader's working directory, empty."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-@pytest.mark.parametrize("name", weights.MODELS)
-def test_shipped_weights_are_small_and_follow_the_recipe(name):
-    path = checkpoints.folder() / f"{name}.safetensors"
-    assert path.stat().st_size < 3e6
-    stated = checkpoints.metadata(name)
-    kind, config = weights.MODELS[name]
-    assert stated["model"] == kind.__name__ and stated["config"].items() >= config.items()
-    assert stated["recipe"].items() >= weights.RECIPE.items() and stated["seed"] == weights.SEED
-    assert {"python", "torch", "torchvision", "numpy"} <= set(stated["versions"])
-    with safe_open(path, "pt") as file:
-        assert {file.get_tensor(key).dtype for key in file.keys()} == {torch.float16}
+def written(folder, header, model=None):
+    """A file with whatever header, and the weights of a small autoencoder, or of another model."""
+    weights = {name: value.half() for name, value in (model or Autoencoder(2, **SMALL)).state_dict().items()}
+    path = folder / "strange.safetensors"
+    entries = (
+        header if header is None else {"latentlab": header if isinstance(header, str) else json.dumps(header)}
+    )
+    save_file(weights, path, entries)
+    return path
 
 
-def test_every_recipe_has_its_file_and_every_file_its_recipe():
-    assert checkpoints.names() == sorted([*weights.MODELS, likelihood.NAME])
-
-
-def test_the_likelihood_is_what_its_file_says(test):
-    """The ELBO of all test images again; the bound on log p(x), which takes long, on a few of them."""
-    stated, model = checkpoints.metadata(likelihood.NAME), checkpoints.load(likelihood.NAME)
-    assert stated["recipe"].items() >= likelihood.RECIPE.items() and stated["seed"] == likelihood.SEED
-    assert stated["config"].items() >= {**likelihood.CONFIG, "widths": [32, 64]}.items()
-    recorded = stated["test"]
-    assert recorded["images"] == 10000 and recorded["samples"] >= 1000
-    again = likelihood.measure(model, test.images, samples=1)
-    assert again["elbo"] == pytest.approx(recorded["elbo"], rel=1e-3)
-    assert again["log_likelihood"] == pytest.approx(recorded["elbo"], abs=0.5), "one sample: the ELBO"
-    assert recorded["elbo"] + 3 < recorded["log_likelihood"] < -80 and recorded["standard_error"] < 0.5
-    few = likelihood.measure(model, test.images[:100], samples=300)
-    gained = recorded["log_likelihood"] - recorded["elbo"]
-    assert few["log_likelihood"] - few["elbo"] == pytest.approx(gained, abs=2)
-    by_samples = {int(k): value for k, value in stated["first_five_hundred_images"].items()}
-    assert by_samples[max(by_samples)] > by_samples[min(by_samples)], "it rises with the samples"
-
-
-def test_the_readme_quotes_the_likelihood():
-    readme = (bench.ROOT / "README.md").read_text("utf-8")
-    said = likelihood.sentence(checkpoints.metadata(likelihood.NAME))
-    assert f"<!-- likelihood -->\n{said}\n<!-- /likelihood -->" in readme
-    stated = checkpoints.metadata(likelihood.NAME)
-    assert stated["test"]["log_likelihood"] > likelihood.PAPER and stated["seconds"] < 20 * 60
-
-
-def test_the_likelihood_command_trains_from_the_seed(few, monkeypatch, tmp_path, capsys):
-    small = type("Small", (), {"images": few})
-    monkeypatch.setattr(likelihood.datasets, "load", lambda *_: small)
-    monkeypatch.setattr(likelihood, "RECIPE", {"epochs": 1, "batch_size": 100, "lr": 4e-3})
-    monkeypatch.setattr(checkpoints, "folder", lambda: tmp_path)
-    monkeypatch.setattr("sys.argv", ["likelihood", "2"])
-    said = []
-    monkeypatch.setattr(likelihood, "quote", lambda text, name: said.append((name, text)))
-    assert likelihood.main() == 0
-    stated = checkpoints.metadata(likelihood.NAME)
-    assert str(stated["test"]) in capsys.readouterr().out and stated["test"]["samples"] == 2
-    assert set(stated["first_five_hundred_images"]) == {"2", "10"}
-    assert stated["recipe"]["epochs"] == 1 and stated["seconds"] > 0
-    assert said == [("likelihood", likelihood.sentence(stated))]
-
-
-def test_binarized_images_are_coin_flips(few):
-    x = likelihood.binarized(few.byte(), torch.Generator().manual_seed(0))
-    assert set(x.unique().tolist()) == {0.0, 1.0}
-    same, other = (likelihood.binarized(few.byte(), torch.Generator().manual_seed(s)) for s in (0, 1))
-    assert torch.equal(x, same) and not torch.equal(x, other)
-    grey = (few > 0) & (few < 255)
-    assert x[grey].mean() == pytest.approx((few[grey] / 255).mean().item(), abs=0.01)
-    assert torch.equal(x[~grey], few[~grey] / 255)
-
-
-@pytest.mark.parametrize("name", ["vae_mlp_2", "classifier"])
-def test_the_weights_command_trains_from_the_seed(name, train, few, monkeypatch, tmp_path, capsys):
-    """Twice the same file, from a small data set; and what it prints is what it wrote."""
-    small = datasets.ImageSet(few, train.labels[: len(few)])
-    monkeypatch.setattr(weights.datasets, "load", lambda *args: small)
-    monkeypatch.setitem(weights.RECIPE, "epochs", 2)
-    for folder in ("a", "b"):
-        monkeypatch.setattr(checkpoints, "folder", lambda folder=folder: tmp_path / folder)
-        monkeypatch.setattr("sys.argv", ["weights", name])
-        assert weights.main() == 0
-    a, b = ((tmp_path / folder / f"{name}.safetensors").read_bytes() for folder in "ab")
-    assert a == b
-    stated = checkpoints.metadata(name)["test"]
-    assert f"{stated}" in capsys.readouterr().out
-    assert weights.measure(checkpoints.load(name), small) == pytest.approx(stated, rel=1e-6)
-    monkeypatch.setattr("sys.argv", ["weights", "nothing"])
-    assert weights.main() == 2 and "vae_mlp_2" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("kind", [models.Autoencoder, models.VariationalAutoencoder])
+@pytest.mark.parametrize("kind", [Autoencoder, VariationalAutoencoder])
 @pytest.mark.parametrize("architecture", ["mlp", "conv"])
 def test_there_and_back(tmp_path, kind, architecture):
     model = kind(3, architecture=architecture, widths=(8, 16), image_shape=(3, 16, 16))
@@ -124,10 +44,50 @@ def test_there_and_back(tmp_path, kind, architecture):
     assert [p.name for p in path.parent.iterdir()] == ["mine.safetensors"]
 
 
+def test_a_classifier_there_and_back(tmp_path):
+    model = Classifier(classes=7, image_shape=(3, 8, 8)).eval()
+    again = checkpoints.load(checkpoints.save(model, tmp_path / "judge"))
+    x = torch.rand(2, 3, 8, 8)
+    assert again.config == model.config
+    torch.testing.assert_close(again(x), model(x), atol=1e-2, rtol=0)
+
+
+def test_the_same_weights_make_the_same_file(tmp_path):
+    model = Autoencoder(2, **SMALL)
+    a, b = (checkpoints.save(model, tmp_path / name, seed=0).read_bytes() for name in "ab")
+    assert a == b
+    assert len(a) < 2 * sum(weight.numel() for weight in model.parameters()) + 1500, "two bytes a weight"
+
+
+def test_what_is_saved_under_a_bare_name_is_found_under_it(desk):
+    model = Autoencoder(2, **SMALL)
+    assert (desk / checkpoints.save(model, "mine", note=1)).samefile(desk / "mine.safetensors")
+    for name in ("mine", "mine.safetensors", Path("mine"), desk / "mine"):
+        assert checkpoints.metadata(name)["note"] == 1
+        assert torch.equal(checkpoints.load(name).decoder[0].bias, model.decoder[0].bias.half().float())
+    assert "mine" not in checkpoints.names(), "these are the course's"
+
+
+def test_a_readers_own_file_goes_before_the_courses(desk):
+    assert checkpoints.metadata("ae_mlp_2")["config"]["widths"] == [400]
+    assert "seed" in checkpoints.metadata("ae_mlp_2.safetensors")
+    checkpoints.save(Autoencoder(2, **SMALL), "ae_mlp_2")
+    assert checkpoints.load("ae_mlp_2").config["widths"] == (8,)
+
+
+@pytest.mark.parametrize("ask", ASK)
+def test_an_unknown_name_says_where_it_was_looked_for(ask, desk):
+    with pytest.raises(ValueError, match="'vae_mlp_3'.*ae_mlp_2.*vae_mlp_2") as raised:
+        ask("vae_mlp_3")
+    assert str(Path.cwd() / "vae_mlp_3.safetensors") in str(raised.value)
+    # A path says where the file is: the course's folder is no place to look.
+    with pytest.raises(ValueError, match="no weights .*elsewhere"):
+        ask("elsewhere/ae_mlp_2")
+
+
 def test_a_dot_in_a_name_is_part_of_it(tmp_path):
     for beta in ("0.5", "0.25"):
-        torch.manual_seed(int(float(beta) * 100))
-        model = models.Autoencoder(2)
+        model = Autoencoder(2, **SMALL)
         path = checkpoints.save(model, tmp_path / f"vae_beta{beta}")
         assert path.name == f"vae_beta{beta}.safetensors"
     for path in (tmp_path / "vae_beta0.25", tmp_path / "vae_beta0.25.safetensors"):
@@ -135,12 +95,15 @@ def test_a_dot_in_a_name_is_part_of_it(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_class_of_ones_own_is_refused(tmp_path):
+def test_what_load_could_not_make_again_is_refused(tmp_path):
     own = type("Autoencoder", (models.Autoencoder,), {})
-    with pytest.raises(ValueError, match="class of your own"):
-        checkpoints.save(own(2), tmp_path / "mine")
-    with pytest.raises(ValueError, match="config is written by save itself"):
-        checkpoints.save(models.Autoencoder(2), tmp_path / "mine", config={})
+    for model in (own(2), torch.nn.Linear(2, 2)):
+        with pytest.raises(ValueError, match="class of your own"):
+            checkpoints.save(model, tmp_path / "mine")
+    with pytest.raises(ValueError, match="writes the model's config itself"):
+        checkpoints.save(Autoencoder(2), tmp_path / "mine", config={})
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        checkpoints.save(Autoencoder(2), tmp_path / "mine", loss=torch.zeros(3))
     assert not list(tmp_path.iterdir())
 
 
@@ -148,38 +111,88 @@ def test_weights_are_loaded_onto_the_device_that_is_asked_for():
     assert next(checkpoints.load("ae_mlp_2", device="meta").parameters()).device.type == "meta"
 
 
-def test_an_unknown_name_says_which_exist():
-    for ask in (checkpoints.load, checkpoints.metadata):
-        with pytest.raises(ValueError, match="'vae_mlp_3'.*ae_mlp_2.*vae_mlp_2"):
-            ask("vae_mlp_3")
+def test_the_courses_weights_have_names():
+    assert {"ae_mlp_2", "vae_mlp_2", "classifier"} <= set(checkpoints.names())
+    assert checkpoints.names() == sorted(checkpoints.names())
 
 
+@pytest.mark.parametrize("ask", ASK)
 @pytest.mark.parametrize("damage", ["truncate", "empty", "alter"])
-def test_a_damaged_file_says_what_to_do(tmp_path, damage):
-    whole = (checkpoints.folder() / "ae_mlp_2.safetensors").read_bytes()
-    path = tmp_path / "ae_mlp_2.safetensors"
+def test_a_damaged_file_says_what_to_do(tmp_path, damage, ask):
+    path = checkpoints.save(Autoencoder(2), tmp_path / "mine")
+    whole = path.read_bytes()
     path.write_bytes({"truncate": whole[:9999], "empty": b"", "alter": b"\xff" * 64 + whole[64:]}[damage])
-    for ask in (checkpoints.load, checkpoints.metadata):
-        with pytest.raises(ValueError, match="truncated or altered.*git checkout"):
-            ask(path)
+    with pytest.raises(ValueError, match="truncated or altered.*git checkout.*save yours again"):
+        ask(path)
 
 
-def test_weights_that_are_not_finite_are_not_written_over_good_ones(tmp_path):
-    model = models.Autoencoder(2)
+@pytest.mark.parametrize("ask", ASK)
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "no JSON",
+        "3",
+        {"config": {}},
+        {"model": "Autoencoder"},
+        {"model": 3, "config": {}},
+        {"model": "Autoencoder", "config": [2]},
+    ],
+)
+def test_a_file_that_save_did_not_write(tmp_path, header, ask):
+    with pytest.raises(ValueError, match="not written by checkpoints.save"):
+        ask(written(tmp_path, header))
+
+
+@pytest.mark.parametrize("name", ["nn", "evaluating", "Sequential", "_conv", "autoencoder", ""])
+def test_a_header_makes_none_but_the_courses_models(tmp_path, name):
+    path = written(tmp_path, {"model": name, "config": {"latent_dim": 2}})
+    with pytest.raises(ValueError, match=f"of a '{name}'; the course has: Autoencoder, Variational"):
+        checkpoints.load(path)
+    assert checkpoints.metadata(path)["model"] == name
+
+
+def without(model, key):
+    weights = model.state_dict()
+    del weights[key]
+    return type("Weights", (), {"state_dict": lambda self: weights})()
+
+
+def test_weights_that_do_not_fit_the_model_are_refused(tmp_path):
+    """Keys that are missing, keys that the model doesn't have, other shapes, and settings that aren't any."""
+    header = {"model": "Autoencoder", "config": {"latent_dim": 2, **SMALL}}
+    assert checkpoints.load(written(tmp_path, header)).latent_dim == 2
+    deeper = Autoencoder(2, widths=(8, 8), image_shape=(1, 4, 4))
+    for model, what in [
+        (without(Autoencoder(2, **SMALL), "decoder.2.bias"), "Missing key.*decoder.2.bias"),
+        (deeper, "Unexpected key"),
+        (Autoencoder(3, **SMALL), "size mismatch"),
+    ]:
+        with pytest.raises(ValueError, match=r"(?s)strange.*doesn't fit the Autoencoder.*" + what):
+            checkpoints.load(written(tmp_path, header, model))
+    for config in ({"latent_dim": 0}, {"latent_dim": 2, "depth": 3}, {}):
+        with pytest.raises(ValueError, match="doesn't fit the Autoencoder"):
+            checkpoints.load(written(tmp_path, {**header, "config": config}))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1e6])
+def test_weights_that_are_not_finite_are_not_written_over_good_ones(tmp_path, bad):
+    model = Autoencoder(2, **SMALL)
     path = checkpoints.save(model, tmp_path / "mine")
     good = path.read_bytes()
-    for bad in (float("nan"), 1e6):
-        with torch.no_grad():
-            model.decoder[0].bias[0] = bad
-        with pytest.raises(ValueError, match="not all finite in float16"):
-            checkpoints.save(model, path)
+    with torch.no_grad():
+        model.decoder[0].bias[0] = bad
+    with pytest.raises(ValueError, match="mine.safetensors was not written.*not all finite in float16"):
+        checkpoints.save(model, path)
     assert path.read_bytes() == good
 
 
-def test_a_file_without_a_header_of_the_courses(tmp_path):
-    from safetensors.torch import save_file
-
-    path = tmp_path / "other.safetensors"
-    save_file({"weight": torch.zeros(3)}, path)
-    with pytest.raises(ValueError, match="not written by checkpoints.save"):
-        checkpoints.load(path)
+def test_a_file_is_written_by_the_one_that_writes_whole(tmp_path, monkeypatch):
+    """What `files.write_whole` promises holds for weights, too."""
+    asked = []
+    monkeypatch.setattr(checkpoints, "write_whole", lambda path, content: asked.append((path, content)))
+    checkpoints.save(Autoencoder(2, **SMALL), tmp_path / "mine")
+    ((path, content),) = asked
+    assert path == tmp_path / "mine.safetensors" and not path.exists()
+    path.write_bytes(content)
+    assert checkpoints.load(path).latent_dim == 2
