@@ -2,7 +2,7 @@
 
     python course.py home https://github.com/OWNER/NAME
 
-pyproject.toml states it; from there come the README's Colab links and the notebooks' first cells, which
+pyproject.toml states it; from there come the Colab links in docs/hosts.md and the notebooks' first cells, which
 install the course where it isn't installed yet. Call it again whenever the project moves.
 """
 
@@ -13,6 +13,9 @@ import sys
 from pathlib import Path
 
 import nbformat
+
+from latentlab_helpers.files import write_whole
+from tools.quote import quote
 
 ROOT = Path(__file__).resolve().parent.parent
 FORM = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
@@ -36,7 +39,7 @@ def setup_cell(home: str | None) -> str:
 
 
 def colab_lines(home: str | None, notebooks: list[str]) -> str:
-    """The README's paragraph on Colab."""
+    """The paragraph on Colab in docs/hosts.md."""
     if home is None:
         return (
             "Build a wheel with `pip wheel --no-deps .`, upload it and a notebook to Colab, and run\n"
@@ -52,23 +55,15 @@ def write(home: str, root: Path = ROOT) -> None:
     project = root / "pyproject.toml"
     text = re.sub(r'\n\[project\.urls\]\nHome = ".*"\n', "", project.read_text("utf-8"))
     head, tool, rest = text.partition("\n[tool.")
-    project.write_text(f'{head}\n[project.urls]\nHome = "{home}"\n{tool}{rest}', "utf-8")
+    write_whole(project, f'{head}\n[project.urls]\nHome = "{home}"\n{tool}{rest}')
 
     paths = sorted((root / "notebooks").glob("*.ipynb"))
-    readme = root / "README.md"
-    lines = colab_lines(home, [path.name for path in paths])
-    text = re.sub(
-        r"(<!-- colab -->\n).*?(\n<!-- /colab -->)",
-        lambda match: match[1] + lines + match[2],
-        readme.read_text("utf-8"),
-        flags=re.S,
-    )
-    readme.write_text(text, "utf-8")
+    quote(root / "docs" / "hosts.md", "colab", colab_lines(home, [path.name for path in paths]))
     for path in paths:
         notebook = nbformat.read(path, as_version=4)
         first = next(cell for cell in notebook.cells if cell.cell_type == "code")
         first.source = setup_cell(home)
-        nbformat.write(notebook, path)
+        write_whole(path, nbformat.writes(notebook) + "\n")
 
 
 def main() -> int:
@@ -77,7 +72,7 @@ def main() -> int:
         print("usage: python course.py home https://github.com/OWNER/NAME")
         return 2
     write(f"https://github.com/{match[1]}/{match[2]}")
-    print("written into pyproject.toml, README.md and the notebooks; now write the page again with")
+    print("written into pyproject.toml, docs/hosts.md and the notebooks; now write the page again with")
     print("'python course.py page', look at `git diff`, and commit it")
     return 0
 

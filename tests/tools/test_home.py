@@ -1,3 +1,5 @@
+"""The project's address: written wherever one belongs, and nowhere another one."""
+
 import re
 import shutil
 import sys
@@ -19,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def copy(tmp_path):
     """The files that know the project's address."""
-    for name in ("pyproject.toml", "README.md"):
-        shutil.copy(ROOT / name, tmp_path)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
     return tmp_path
 
@@ -32,16 +34,16 @@ def test_home_is_written_everywhere_and_can_move(copy):
         parsed = tomllib.loads((copy / "pyproject.toml").read_text("utf-8"))
         assert parsed["project"]["urls"] == {"Home": address}
         assert parsed["tool"] == tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
-        readme = (copy / "README.md").read_text("utf-8")
+        hosts = (copy / "docs" / "hosts.md").read_text("utf-8")
         short = address.removeprefix("https://github.com/")
         for path in sorted((copy / "notebooks").glob("*.ipynb")):
-            assert f"{short}/blob/main/notebooks/{path.name}" in readme
+            assert f"{short}/blob/main/notebooks/{path.name}" in hosts
             notebook = nbformat.read(path, as_version=4)
             first = next(cell for cell in notebook.cells if cell.cell_type == "code")
             assert f"git+{address}" in first.source and "--no-deps" in first.source
             original = nbformat.read(ROOT / "notebooks" / path.name, as_version=4)
             assert [c.get("outputs") for c in notebook.cells] == [c.get("outputs") for c in original.cells]
-    assert "first/one" not in readme + (copy / "pyproject.toml").read_text("utf-8")
+    assert "first/one" not in hosts + (copy / "pyproject.toml").read_text("utf-8")
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["https://github.com/owner"], ["a", "b"]])
@@ -53,16 +55,17 @@ def test_an_address_that_is_none_is_refused(arguments, monkeypatch, capsys):
 def test_no_file_states_another_home():
     """Until pyproject.toml has an address there is none anywhere; then it is the same everywhere."""
     stated = home.stated(ROOT)
-    texts = {"README.md": (ROOT / "README.md").read_text("utf-8")}
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    texts = {path.name: path.read_text("utf-8") for path in pages}
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         texts[path.name] = "\n".join(cell.source for cell in notebook.cells)
         first = next(cell for cell in notebook.cells if cell.cell_type == "code")
         assert first.source == home.setup_cell(stated)
     for name, text in texts.items():
-        text = text.replace("https://github.com/OWNER/NAME", "")
+        text = re.sub(r"https://github\.com/(OWNER/NAME|[\w-]+/[\w-]+/issues/\d+)", "", text)
         found = set(re.findall(r"(?:github|gitlab)\.com/(?:github/)?([\w.-]+/[\w.-]+)", text))
         found |= set(re.findall(r"colab\.research\.google\.com/github/([\w.-]+/[\w.-]+)", text))
         assert found <= {(stated or "").removeprefix("https://github.com/")}, name
     paths = [path.name for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
-    assert home.colab_lines(stated, paths) in texts["README.md"]
+    assert home.colab_lines(stated, paths) in texts["hosts.md"]
