@@ -1,9 +1,23 @@
+import json
+
 import pytest
 import torch
 
-from latentlab_helpers.models import Autoencoder, Classifier, VariationalAutoencoder
+from latentlab_helpers import models
+from latentlab_helpers.models import (
+    Autoencoder,
+    Classifier,
+    VariationalAutoencoder,
+    evaluating,
+    posterior,
+)
 
 KINDS = [Autoencoder, VariationalAutoencoder]
+SMALL = {"widths": (8,), "image_shape": (3, 4, 4)}
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -132,11 +146,159 @@ def test_gradient_through_the_reparameterization_is_the_analytic_one(generator):
         assert ((logvar.grad - variance).abs() < 4 * error_logvar).all()
 
 
-def test_samples_come_from_the_prior_and_follow_the_generator():
-    model = VariationalAutoencoder(2)
-    a, b = (model.sample(3, torch.Generator().manual_seed(5)) for _ in range(2))
-    z = torch.randn(3, 2, generator=torch.Generator().manual_seed(5))
-    assert torch.equal(a, b) and torch.equal(a, model.decode(z))
+NOISY = {
+    "reparameterize": lambda model, x, generator: model.reparameterize(*model.encode(x), generator),
+    "forward": lambda model, x, generator: model(x, generator)[0],
+    "sample": lambda model, x, generator: model.sample(2, generator),
+}
+
+
+@pytest.mark.parametrize("noisy", NOISY.values(), ids=NOISY)
+def test_all_noise_comes_from_the_generator(noisy):
+    """The same seed gives the same numbers, another seed others; and nobody else's numbers change."""
+    model, x = VariationalAutoencoder(2, **SMALL), torch.rand(2, 3, 4, 4)
+    before = torch.get_rng_state()
+    a, b, other = (noisy(model, x, seeded(seed)) for seed in (5, 5, 6))
+    assert torch.equal(a, b) and not torch.equal(a, other)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("noisy", NOISY.values(), ids=NOISY)
+def test_without_a_generator_noise_follows_the_global_seed(noisy):
+    model, x = VariationalAutoencoder(2, **SMALL), torch.rand(2, 3, 4, 4)
+    drawn = []
+    for seed in (5, 5, 6):
+        torch.manual_seed(seed)
+        drawn.append(noisy(model, x, None))
+    assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
+    assert not torch.equal(noisy(model, x, None), noisy(model, x, None))
+
+
+def test_a_forward_pass_decodes_one_sample_of_z():
+    model, x = VariationalAutoencoder(2, **SMALL), torch.rand(2, 3, 4, 4)
+    logits, mu, logvar = model(x, seeded(5))
+    z = mu + torch.exp(logvar / 2) * torch.randn(2, 2, generator=seeded(5))
+    torch.testing.assert_close(logits, model.decoder(z))
+    assert torch.equal(mu, model.encode(x)[0]) and torch.equal(logvar, model.encode(x)[1])
+
+
+def test_samples_are_decoded_draws_of_the_prior():
+    model = VariationalAutoencoder(2, **SMALL)
+    assert torch.equal(model.sample(3, seeded(5)), model.decode(torch.randn(3, 2, generator=seeded(5))))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, Classifier])
+def test_what_a_loss_gets_is_float32_where_products_are_in_half_precision(kind):
+    model = Classifier(image_shape=(3, 4, 4)) if kind is Classifier else kind(2, **SMALL)
+    with torch.autocast("cpu", torch.bfloat16):
+        given = model(torch.rand(2, 3, 4, 4))
+        assert posterior(VariationalAutoencoder(2, **SMALL), torch.rand(2, 3, 4, 4))[1].dtype == torch.float32
+    given = given if isinstance(given, tuple) else (given,)
+    assert {value.dtype for value in given} == {torch.float32}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_background_of_a_convolutional_model_starts_dark(kind):
+    assert (kind(2, architecture="conv").decoder[-1].bias == -2).all()
+
+
+def test_evaluating_turns_gradients_off_and_on_again():
+    model = Autoencoder(2, **SMALL)
+    with evaluating(model):
+        assert not torch.is_grad_enabled() and not model(torch.rand(2, 3, 4, 4)).requires_grad
+    assert torch.is_grad_enabled() and model(torch.rand(2, 3, 4, 4)).requires_grad
+    with torch.no_grad():
+        with evaluating(model):
+            pass
+        assert not torch.is_grad_enabled(), "on again only where they were on"
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
+def test_evaluating_gives_each_part_its_mode_back(error):
+    """A model of which a part is frozen in eval mode; and also after an error."""
+    model = Classifier(image_shape=(3, 4, 4))
+    model.features.eval()
+    before = [part.training for part in model.modules()]
+    assert set(before) == {True, False}
+    try:
+        with evaluating(model):
+            assert not any(part.training for part in model.modules())
+            if error:
+                raise error
+    except (RuntimeError, KeyboardInterrupt) as raised:
+        assert type(raised) is error
+    assert [part.training for part in model.modules()] == before
+    assert torch.is_grad_enabled()
+
+
+def test_a_posterior_is_mu_and_logvar_whatever_the_model():
+    x = torch.rand(2, 3, 4, 4)
+    plain, variational = (kind(2, **SMALL) for kind in KINDS)
+    code, nothing = posterior(plain, x)
+    assert torch.equal(code, plain.encode(x)) and nothing is None
+    for given, encoded in zip(posterior(variational, x), variational.encode(x), strict=True):
+        assert torch.equal(given, encoded)
+
+
+class Own(torch.nn.Module):
+    """A reader's model, whose `encode` returns whatever it returns."""
+
+    def __init__(self, code):
+        super().__init__()
+        self.code = code
+
+    def encode(self, x):
+        return self.code
+
+
+MU, LOGVAR = torch.zeros(2, 3), torch.ones(2, 3)
+
+
+@pytest.mark.parametrize("code", [MU, (MU, LOGVAR), [MU, LOGVAR], (MU, None)])
+def test_a_posterior_of_ones_own_model(code):
+    mu, logvar = posterior(Own(code), torch.rand(2, 1, 4, 4))
+    assert mu is MU and logvar is (LOGVAR if isinstance(code, (tuple, list)) and code[1] is LOGVAR else None)
+
+
+@pytest.mark.parametrize(
+    "code", [None, (), (MU,), (MU, LOGVAR, MU), (None, LOGVAR), (MU, "logvar"), MU.numpy(), {"mu": MU}]
+)
+def test_what_is_no_posterior_is_refused(code):
+    with pytest.raises(ValueError, match="must return a tensor of codes, or mu and logvar"):
+        posterior(Own(code), torch.rand(2, 1, 4, 4))
+
+
+def test_the_registry_knows_each_model_by_its_name():
+    assert list(models.KINDS) == ["Autoencoder", "VariationalAutoencoder", "Classifier"]
+    assert list(models.KINDS.values()) == [*KINDS, Classifier]
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Autoencoder(3, **SMALL),
+        VariationalAutoencoder(2, architecture="conv", widths=[4], hidden=6, image_shape=[3, 4, 4]),
+        Classifier(classes=7, image_shape=(3, 4, 8)),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_a_config_makes_the_model_again_also_from_a_file(model):
+    config = json.loads(json.dumps(model.config))
+    again = type(model)(**config)
+    assert again.config == model.config
+    again.load_state_dict(model.state_dict())
+
+
+@pytest.mark.parametrize("kind", [*KINDS, Classifier])
+def test_a_training_step_on_a_gpu_does_not_wait_for_the_images_values(kind):
+    """The device "meta" has none, so that a look at them is an error: `fit` has looked at all of them."""
+    model = Classifier(image_shape=(3, 4, 4)) if kind is Classifier else kind(2, **SMALL)
+    model, x = model.to("meta"), torch.zeros(2, 3, 4, 4, device="meta")
+    assert model.train()(x) is not None
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        model.eval()(x)
+    with pytest.raises(ValueError, match="this model takes images of shape"):
+        model.train()(x[:, :1])
 
 
 @pytest.mark.parametrize("kind", KINDS)
