@@ -11,7 +11,8 @@
     python course.py bench     measures how fast the course is on this machine
     python course.py home URL  writes the project's address wherever one belongs
 
-(And `likelihood`, which trains for a quarter of an hour and measures log p(x) as the literature does.)
+(And `likelihood`, which trains for a quarter of an hour and measures log p(x) as the literature does, and
+`attributes`, which measures the digits for the attribute board.)
 
 The first call makes an environment beside this file and installs everything into it; what follows
 the command goes on to the tool that does the work. LATENTLAB_ENV names another folder for it.
@@ -155,7 +156,7 @@ def working_copies():
 def main():
     if sys.version_info < (3, 10):
         sys.exit(f"The course needs Python 3.10 or newer; this is {sys.version.split()[0]}.")
-    tools = {"build", "weights", "claims", "likelihood", "page", "pictures", "bench", "home"}
+    tools = {"build", "weights", "claims", "likelihood", "attributes", "page", "pictures", "bench", "home"}
     if len(sys.argv) < 2 or sys.argv[1] not in tools | {"lab", "test"}:
         print(__doc__)
         sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)

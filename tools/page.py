@@ -9,7 +9,6 @@ in for Jupyter.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import sys
 from pathlib import Path
@@ -34,7 +33,7 @@ def instruments() -> dict[str, explore.Instrument]:
     test, train = datasets.load("mnist", "test"), datasets.load("mnist", "train")
     both = {"AE": ae[16], "VAE": vae[16]}
     few = train.images[:MEASURED]
-    values = explore.measured(few)
+    values = attributes.measured(few)
     vectors = {
         name: explore.attribute_vectors(metrics.embed(model, few), values) for name, model in both.items()
     }
@@ -80,7 +79,7 @@ def write(widgets: dict[str, Widget], template: str) -> str:
     address = home.stated()
     parts = {
         "notebooks": f"{address}/blob/main/notebooks" if address else "notebooks",
-        "css": explore.STYLE,
+        "css": explore.Instrument._css,
         "module": explore.front_end(),
         "state": json.dumps(state(widgets), separators=(",", ":")).replace("<", "\\u003c"),
     }
@@ -89,17 +88,7 @@ def write(widgets: dict[str, Widget], template: str) -> str:
     return template
 
 
-def measure() -> None:
-    """Write down the attributes of the digits that the instruments offer, which would take them a second."""
-    images = datasets.load("mnist", "test").images[: explore.POOL]
-    known = {"sha256": hashlib.sha256(images.numpy().tobytes()).hexdigest()}
-    for name in explore.ATTRIBUTES:
-        known[name] = [round(value, 3) for value in getattr(attributes, name)(images).tolist()]
-    write_whole(ROOT / "results" / "attributes.json", json.dumps(known) + "\n")
-
-
 def main() -> int:
-    measure()
     text = write(instruments(), TEMPLATE.read_text("utf-8"))
     size = len(text.encode())
     if size > LIMIT:

@@ -345,7 +345,7 @@ def test_arguments_that_do_not_fit_are_refused(pair, test):
             lambda: explore.pad(pair["AE"], datasets.ImageSet(test.images / 255, test.labels)),
             "of uint8 images",
         ),
-        (lambda: explore.pad(pair["AE"], datasets.ImageSet(test.images[:0], test.labels[:0])), "must be an"),
+        (lambda: explore.pad(pair["AE"], datasets.ImageSet(test.images[:0], test.labels[:0])), "n ≥ 1"),
         (lambda: explore.pad(pair["AE"], start=[1.0, float("nan")]), "start must be finite"),
         (lambda: board(pair["AE"], vectors={}), "needs a vector"),
         (lambda: board(pair["AE"], vectors={"_models": torch.zeros(2)}), "can't be an attribute's name"),

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from latentlab_helpers import attributes, explore
+from tools import attributes as attributes_tool
 from tools import page
 
 SAVED = page.PAGE.read_text("utf-8")
@@ -109,18 +110,24 @@ def test_it_is_linked_from_the_readme_and_the_notebooks():
         assert "](../latentlab.html)" in path.read_text("utf-8")
 
 
-def test_the_attributes_that_come_along_are_those_of_the_digits(test):
-    images = test.images[: explore.POOL]
-    known = json.loads((page.ROOT / "results" / "attributes.json").read_text("utf-8"))
-    for name, values in explore.measured(images).items():
+def test_the_attributes_that_come_along_are_those_of_the_images(test, monkeypatch, tmp_path):
+    images, written = test.images[: explore.POOL], tmp_path / "attributes.json"
+    known = json.loads(attributes_tool.RESULTS.read_text("utf-8"))
+    assert list(attributes.MEASURES) == ["thickness", "slant", "width"]
+    for name, values in attributes.measured(images).items():
         assert values.tolist() == pytest.approx(known[name])
         torch.testing.assert_close(values, getattr(attributes, name)(images), atol=1e-3, rtol=0)
-        torch.testing.assert_close(explore.measured(images[:9])[name], getattr(attributes, name)(images[:9]))
+        few = attributes.measured(images[:9])[name]
+        torch.testing.assert_close(few, getattr(attributes, name)(images[:9]))
+    monkeypatch.setattr(attributes_tool, "RESULTS", written)
+    attributes_tool.main()
+    fresh = json.loads(written.read_text("utf-8"))
+    assert fresh.pop("sha256") == known.pop("sha256") and fresh.keys() == known.keys()
+    assert all(fresh[name] == pytest.approx(known[name], abs=2e-3) for name in fresh)
 
 
 def test_a_page_that_is_too_large_is_not_written(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(page, "instruments", dict)
-    monkeypatch.setattr(page, "measure", lambda: None)
     monkeypatch.setattr(page, "PAGE", tmp_path / "page.html")
     monkeypatch.setattr(page, "LIMIT", 1000)
     assert page.main() == 1 and "stays as it was" in capsys.readouterr().out and not page.PAGE.exists()
