@@ -19,12 +19,24 @@ SUFFIX = ".safetensors"
 
 
 def folder() -> Path:
-    """The folder of the weights that come with the course."""
+    """Say where the weights that come with the course lie.
+
+    Returns
+    -------
+    pathlib.Path
+        In the repository, or in the installed package.
+    """
     return shipped("data/checkpoints")
 
 
 def names() -> list[str]:
-    """The weights that come with the course, by the names under which `load` knows them."""
+    """List the weights that come with the course.
+
+    Returns
+    -------
+    list of str
+        The names under which `load` knows them, sorted.
+    """
     return sorted(path.stem for path in folder().glob(f"*{SUFFIX}"))
 
 

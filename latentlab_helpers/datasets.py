@@ -168,8 +168,7 @@ def check_images(images: torch.Tensor, *, wait: bool = True) -> None:
     ValueError
         For anything else, with what to do about it.
     """
-    if not isinstance(images, torch.Tensor):
-        raise ValueError(f"images must be a tensor (of a data set, its .images), not {type(images).__name__}")
+    _check_tensor(images)
     if images.ndim != 4 or not len(images):
         raise ValueError(
             f"images must have the shape (n, channels, height, width) with n ≥ 1, not {tuple(images.shape)}; "
@@ -204,16 +203,21 @@ def to_float(images: torch.Tensor) -> torch.Tensor:
 
     Raises
     ------
-    TypeError
+    ValueError
         If it isn't a tensor.
 
     Notes
     -----
     Introduced in notebook 01.
     """
-    if not isinstance(images, torch.Tensor):
-        raise TypeError(f"images must be a tensor (of a data set, its .images), not {type(images).__name__}")
+    _check_tensor(images)
     return images.float().div_(255) if images.dtype == torch.uint8 else images.float()
+
+
+def _check_tensor(images: torch.Tensor) -> None:
+    """Refuse a whole data set, or an array, in place of its images."""
+    if not isinstance(images, torch.Tensor):
+        raise ValueError(f"images must be a tensor (of a data set, its .images), not {type(images).__name__}")
 
 
 def _read(path: Path, md5: str) -> torch.Tensor:

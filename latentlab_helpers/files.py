@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent
 
 
 def shipped(part: str) -> Path:
-    """A file or folder that comes with the course: in the installed package, or in the repository.
+    """Find a file or folder that comes with the course, in the installed package or in the repository.
 
     Parameters
     ----------
@@ -41,6 +41,11 @@ def write_whole(path: str | os.PathLike, content: str | bytes) -> Path:
     -------
     pathlib.Path
         The file that was written.
+
+    Raises
+    ------
+    OSError
+        If it can't be written; what was there is there still, and nothing else.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -152,7 +152,18 @@ class Autoencoder(nn.Module):
         return torch.sigmoid(self.decoder(z))
 
     def forward(self, x: torch.Tensor) -> Any:
-        """Reconstruct images: the logits, shaped like x."""
+        """Reconstruct images.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            As for `encode`.
+
+        Returns
+        -------
+        torch.Tensor
+            float32 logits of the pixels, shaped like x.
+        """
         return self.decoder(self.encode(x)).float()
 
 
@@ -218,7 +229,22 @@ class VariationalAutoencoder(Autoencoder):
     def forward(
         self, x: torch.Tensor, generator: torch.Generator | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Reconstruct images from one sample of z: the logits, shaped like x, with mu and logvar."""
+        """Reconstruct images, each from one sample of z.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            As for `encode`.
+        generator : torch.Generator, optional
+            As for `reparameterize`.
+
+        Returns
+        -------
+        logits : torch.Tensor
+            float32 logits of the pixels, shaped like x.
+        mu, logvar : torch.Tensor
+            What `encode` gives.
+        """
         mu, logvar = self.encode(x)
         return self.decoder(self.reparameterize(mu, logvar, generator)).float(), mu, logvar
 
@@ -288,7 +314,18 @@ class Classifier(nn.Module):
         self.last = nn.Sequential(nn.Dropout(0.25), nn.Linear(128, classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The logits of the classes."""
+        """Classify images.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            float32 images in [0, 1], (batch, channels, height, width).
+
+        Returns
+        -------
+        torch.Tensor
+            float32 logits of the classes, (batch, classes).
+        """
         return self.last(self.features(_checked(x, self))).float()
 
 
@@ -306,6 +343,10 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     ----------
     model : torch.nn.Module
         Afterwards each part of it has the mode that it had before, also if the block raised an error.
+
+    Notes
+    -----
+    What measures a model uses it: `training.evaluate`, `metrics`, the instruments.
     """
     modes = {module: module.training for module in model.modules()}
     model.eval()
@@ -338,6 +379,10 @@ def posterior(model: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Te
     ------
     ValueError
         If `encode` returns anything else.
+
+    Notes
+    -----
+    Whatever places images by their codes uses it: `metrics.embed`, the instruments.
     """
     encode: Any = model.encode
     code = encode(x)

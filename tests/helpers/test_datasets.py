@@ -90,7 +90,7 @@ def test_an_image_set_unpacks_and_keeps_its_parts(test):
     assert images is test.images and labels is test.labels
     with pytest.raises(AttributeError):
         test.labels = labels
-    assert test == test and test != datasets.ImageSet(images, labels)
+    assert test == test and test != datasets.ImageSet(images.clone(), labels, test.classes)
 
 
 def test_unknown_names_say_which_exist():
@@ -145,7 +145,7 @@ def test_to_float():
     floats = torch.rand(3)
     assert datasets.to_float(floats) is floats
     assert datasets.to_float(floats.double()).dtype == torch.float32
-    with pytest.raises(TypeError, match="its .images"):
+    with pytest.raises(ValueError, match="its .images.*not ImageSet"):
         datasets.to_float(datasets.ImageSet(floats, floats))
 
 
@@ -170,6 +170,7 @@ def test_images_pass_the_check(images):
         (torch.zeros(2, 1, 4, 4).numpy(), "must be a tensor.*its .images.*not ndarray"),
         (torch.zeros(1, 28, 28), r"not \(1, 28, 28\); a single image: x\[None\]"),
         (torch.zeros(2, 784), r"not \(2, 784\)"),
+        (torch.zeros(2, 3, 1, 4, 4), r"not \(2, 3, 1, 4, 4\)"),
         (torch.zeros(0, 1, 28, 28), r"n ≥ 1, not \(0, 1, 28, 28\)"),
         (torch.zeros(2, 1, 4, 4, dtype=torch.int64), "uint8 or floats in .*not torch.int64"),
         (torch.zeros(2, 1, 4, 4, dtype=torch.bool), "not torch.bool"),
