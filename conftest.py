@@ -5,12 +5,18 @@ to machine. Pictures it skips, so they are compared here; widgets without a kern
 they are left out on both sides, as in the build.
 """
 
+import os
 from pathlib import Path
 
-import pytest
-from nbval.plugin import IPyNbCell
+# Workers share the cores: with two threads each, on two cores, they would wait for each other most of the time.
+# This comes before anything loads torch, and reaches the kernels, which inherit it.
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
 
-from tools.outputs import largest_difference, lasting, picture_difference, pictures, same_artist
+import pytest  # noqa: E402
+from nbval.plugin import IPyNbCell  # noqa: E402
+
+from tools.outputs import largest_difference, lasting, picture_difference, pictures, same_artist  # noqa: E402
 
 # Drawn by the same matplotlib, a figure of shipped weights differs by rounding: no pixel by this much.
 EXACT = 0.25
@@ -46,7 +52,20 @@ def pytest_configure(config):
     config.option.nbval_sanitize_with = str(Path(__file__).parent / "tests" / "notebooks" / "sanitize.cfg")
 
 
+def place(item) -> tuple[bool, bool, int]:
+    """Where an item stands in the queue.
+
+    Browser tests come last: Playwright's event loop, once started, stays in a process's main thread, where
+    nbval's can't run beside it. Before and among them the long files come first, so that no worker is left alone
+    with one at the end: notebooks by size, then what needs JupyterLab.
+    """
+    fixtures = getattr(item, "fixturenames", ())
+    size = item.path.stat().st_size if item.path.suffix == ".ipynb" else 0
+    return "playwright" in fixtures, "jupyter_lab" not in fixtures, -size
+
+
 @pytest.hookimpl(trylast=True)  # after pytest has brought tests with the same fixtures together
 def pytest_collection_modifyitems(items):
-    """Playwright's event loop, once started, stays in the main thread, where nbval's can't run beside it."""
-    items.sort(key=lambda item: "playwright" in getattr(item, "fixturenames", ()))
+    items.sort(key=place)
+    for item in items:  # a file stays in one process: its cells share a kernel, its tests their fixtures
+        item.add_marker(pytest.mark.xdist_group(str(item.path)))

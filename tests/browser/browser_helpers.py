@@ -60,6 +60,14 @@ READ = """(el, marks) => {
 }"""
 
 
+# A notebook's first cell: small models that are shipped.
+MODELS = """
+from latentlab_helpers import checkpoints, explore
+ae, vae = checkpoints.load("ae_conv_2"), checkpoints.load("vae_conv_2")
+wide = {name: checkpoints.load(f"{name.lower()}_conv_16") for name in ("AE", "VAE")}
+"""
+
+
 class Instrument:
     """One instrument. Its subclasses know how to ask for its state, and for PyTorch's pictures at it."""
 
@@ -560,3 +568,16 @@ def check_accessibility(page, context: str | None = None) -> None:
     """Fail if axe finds anything."""
     results = Axe().run(page, context=context)
     assert results.violations_count == 0, results.generate_report()
+
+
+def cells_of(page) -> list:
+    """The open notebook's sources, which a key that was meant for an instrument must not change."""
+    return page.evaluate(f"{NOTEBOOK}.content.widgets.map((cell) => cell.model.sharedModel.getSource())")
+
+
+def settled(page, look, wanted, what: str, seconds: float = 15):
+    """Look, a round trip each time, until what is seen is as wanted."""
+    end = time.monotonic() + seconds
+    while not wanted(seen := look()):
+        assert time.monotonic() < end, f"{what}: {str(seen)[:500]}"
+    return seen
