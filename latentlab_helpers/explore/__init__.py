@@ -10,9 +10,9 @@ browser doesn't know. `widgets` holds the state that both share.
 
 from .adapter import POOL
 from .factories import attribute_board, attribute_vectors, draw, latent_sliders, morph, pad
-from .widgets import AttributeBoard, Draw, Images, Instrument, LatentSliders, Morph, Network, Pad, front_end
+from .widgets import AttributeBoard, Draw, Instrument, LatentSliders, Morph, Pad, front_end
 
 __all__ = [
-    "POOL", "AttributeBoard", "Draw", "Images", "Instrument", "LatentSliders", "Morph", "Network", "Pad",
-    "attribute_board", "attribute_vectors", "draw", "front_end", "latent_sliders", "morph", "pad",
+    "POOL", "AttributeBoard", "Draw", "Instrument", "LatentSliders", "Morph", "Pad", "attribute_board",
+    "attribute_vectors", "draw", "front_end", "latent_sliders", "morph", "pad",
 ]  # fmt: skip

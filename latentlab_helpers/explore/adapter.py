@@ -127,11 +127,8 @@ class Subjects:
         self.low[0], self.high[0] = self.low[0].minimum(code), self.high[0].maximum(code)
         return code
 
-    def layers(self, part: str, level: int = 5) -> list[export.Layers]:
-        """The models' decoders or encoders, as the browser gets them; those that it can't compute, empty.
-
-        level: how many calls up the reader's line is, to which a warning points.
-        """
+    def layers(self, part: str) -> list[export.Layers]:
+        """The models' decoders or encoders, as the browser gets them; those that it can't compute, empty."""
         found = []
         for (name, model), mu in zip(self.models.items(), self.mu, strict=True):
             try:
@@ -141,7 +138,9 @@ class Subjects:
                 found.append(([], b""))
                 if part not in _said.setdefault(model, set()):
                     _said[model].add(part)
-                    warnings.warn(f"the kernel computes the {part} of {name}: {error}", stacklevel=level)
+                    warnings.warn(
+                        f"the kernel computes the {part} of {name}: {error}", stacklevel=4
+                    )  # the reader's line
         return found
 
 
