@@ -138,7 +138,7 @@ def load(name: str | os.PathLike, device: torch.device | str = "cpu") -> nn.Modu
     """
     with _open(name) as file:
         header = _header(file)
-        weights = {key: file.get_tensor(key).float() for key in file.keys()}
+        weights = {key: file.get_tensor(key) for key in file.keys()}  # copied into float32
     if header["model"] not in models.KINDS:
         raise ValueError(
             f"{name} holds the weights of a {header['model']!r}; the course has: {', '.join(models.KINDS)}"
@@ -162,7 +162,7 @@ def _with_suffix(path: str | os.PathLike) -> Path:
 def _open(name: str | os.PathLike) -> safe_open:
     """The file of that name: the reader's own, or else the course's."""
     own = _with_suffix(name)
-    path = folder() / own if own.parent == Path() and not own.is_file() else own
+    path = own if own.is_file() else folder() / own
     if not path.is_file():
         raise ValueError(
             f"there are no weights {str(name)!r}: neither a file {own.absolute()}, nor among the course's, "

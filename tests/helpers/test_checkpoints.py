@@ -152,6 +152,13 @@ def test_a_header_makes_none_but_the_courses_models(tmp_path, name):
     assert checkpoints.metadata(path)["model"] == name
 
 
+def test_another_model_needs_an_entry_and_no_code(tmp_path, monkeypatch):
+    own = type("Own", (Autoencoder,), {})
+    monkeypatch.setitem(models.KINDS, "Own", own)
+    again = checkpoints.load(checkpoints.save(own(2, **SMALL), tmp_path / "own"))
+    assert type(again) is own and again.latent_dim == 2
+
+
 def without(model, key):
     weights = model.state_dict()
     del weights[key]
