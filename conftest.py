@@ -8,7 +8,7 @@ they are left out on both sides, as in the build.
 import os
 from pathlib import Path
 
-# Workers share the cores: with two threads each, on two cores, they would wait for each other most of the time.
+# Workers share the cores: with two threads each, on two cores, they would mostly wait for each other.
 # This comes before anything loads torch, and reaches the kernels, which inherit it.
 if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
@@ -56,8 +56,8 @@ def place(item) -> tuple[bool, bool, int]:
     """Where an item stands in the queue.
 
     Browser tests come last: Playwright's event loop, once started, stays in a process's main thread, where
-    nbval's can't run beside it. Before and among them the long files come first, so that no worker is left alone
-    with one at the end: notebooks by size, then what needs JupyterLab.
+    nbval's can't run beside it. Before and among them the long files come first, so that no worker is left
+    alone with one at the end: notebooks by size, then what needs JupyterLab.
     """
     fixtures = getattr(item, "fixturenames", ())
     size = item.path.stat().st_size if item.path.suffix == ".ipynb" else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import math
 import weakref
 import zlib
@@ -15,7 +14,7 @@ import torch
 import traitlets
 from ipywidgets import widget_serialization
 
-from ..plots import DIGITS, to_png
+from ..plots import CLASS_COLOURS, to_png
 from .adapter import Subjects, decoded, encoded
 
 FOLDER = Path(__file__).with_name("front")
@@ -43,13 +42,12 @@ class Shared(anywidget.AnyWidget):
     """Something that several instruments use: sent to the browser once, and closed with the last of them."""
 
     _esm = "export default {};"
-    _sent: weakref.WeakValueDictionary[str, Shared] = weakref.WeakValueDictionary()
+    _sent: weakref.WeakValueDictionary[tuple, Shared] = weakref.WeakValueDictionary()
 
     @classmethod
     def of(cls, user: Instrument, **state: Any) -> Shared:
         """The one with this state, made now unless an instrument has it; the user keeps it open."""
-        parts = [value if isinstance(value, bytes) else repr(value).encode() for value in state.values()]
-        key = hashlib.sha256(b"\n".join([cls.__name__.encode(), *parts])).hexdigest()
+        key = (cls, *(value if isinstance(value, bytes) else repr(value) for value in state.values()))
         made = cls._sent.get(key)
         if made is None or made.comm is None:  # none yet, or closed since
             made = cls._sent[key] = cls(**state)
@@ -71,7 +69,7 @@ class Images(Shared):
     shape = synced(traitlets.List())
     labels = synced(traitlets.List())
     classes = synced(traitlets.List())  # the names of the labels 0, 1, …, if the data has some
-    colours = synced(traitlets.List(DIGITS))
+    colours = synced(traitlets.List(CLASS_COLOURS))
 
 
 class Network(Shared):
@@ -93,9 +91,6 @@ class Number(traitlets.CFloat):
 
 class Numbers(traitlets.List):
     """As many finite numbers as it had first; a tensor or an array will do."""
-
-    def __init__(self, **keywords):
-        super().__init__(Number(), **keywords)
 
     def validate(self, obj, value):
         value = super().validate(obj, list(value) if hasattr(value, "__iter__") else value)
@@ -150,26 +145,21 @@ class Instrument(anywidget.AnyWidget):
         rows = [torch.cat([*row], dim=2) for row in still]
         self._models, self._still, self._alt = [*subjects.models.values()], torch.cat(rows, dim=1), alt
         self.add_traits(**{name: synced(Number()) for name in state.get("singles", [])})
-        images = subjects.images
+        images, shape = zlib.compress(subjects.images.numpy().tobytes()), list(subjects.images.shape[1:])
+        encoders = subjects.layers("encoder") if self.kind == "draw" else []
         super().__init__(
             title=f"{title}: {', '.join(subjects.models)}",
             names=[*subjects.models],
             latent_dim=[mu.shape[1] for mu in subjects.mu],
             variational=[logvar is not None for logvar in subjects.logvar],
             digits=Images.of(
-                self,
-                images=zlib.compress(images.numpy().tobytes()),
-                shape=[*images.shape[1:]],
-                labels=subjects.labels,
-                classes=subjects.classes,
+                self, images=images, shape=shape, labels=subjects.labels, classes=subjects.classes
             ),
             codes=[mu.numpy().tobytes() for mu in subjects.mu],
             low=[low.tolist() for low in subjects.low],
             high=[high.tolist() for high in subjects.high],
             decoders=[Network.of(self, layers=a, weights=b) for a, b in subjects.layers("decoder")],
-            encoders=[Network.of(self, layers=a, weights=b) for a, b in subjects.layers("encoder")]
-            if self.kind == "draw"
-            else [],
+            encoders=[Network.of(self, layers=a, weights=b) for a, b in encoders],
             **state,
         )
         if self.singles:
@@ -202,25 +192,22 @@ class Instrument(anywidget.AnyWidget):
     @traitlets.observe("ask_decode", "ask_encode")
     def _answer(self, change) -> None:
         """Compute what the browser can't; an error goes into the instrument as well as into the log."""
-        question: dict[str, Any] = dict(change["new"])
-        result: dict[str, Any] = {}
+        question, answer = change["new"], {"id": change["new"]["id"]}
         try:
             if change["name"] == "ask_decode":
                 pairs = zip(question["models"], question["codes"], strict=True)
                 images = [decoded(self._models[k], torch.tensor([z], dtype=torch.float32)) for k, z in pairs]
-                result["images"] = torch.cat(images).numpy().tobytes()
+                answer["images"] = torch.cat(images).numpy().tobytes()
             else:
                 image = torch.tensor([question["image"]], dtype=torch.uint8).view(1, *self.digits.shape)
-                codes = [encoded(model, image) for model in self._models]
-                result["codes"] = [
-                    {"mu": mu[0].tolist(), "logvar": None if logvar is None else logvar[0].tolist()}
-                    for mu, logvar in codes
-                ]
+                codes = (encoded(model, image) for model in self._models)
+                plain = [[part if part is None else part[0].tolist() for part in code] for code in codes]
+                answer["codes"] = [{"mu": mu, "logvar": logvar} for mu, logvar in plain]
         except Exception as error:
-            result["error"] = f"The kernel couldn't compute this: {error}"
+            answer["error"] = f"The kernel couldn't compute this: {error}"
             raise
         finally:
-            setattr(self, change["name"].replace("ask", "answer"), {"id": question["id"], **result})
+            setattr(self, change["name"].replace("ask", "answer"), answer)
 
     def _repr_mimebundle_(self, **keywords):
         data, metadata = ({}, {}) if self.comm is None else super()._repr_mimebundle_(**keywords)
@@ -241,7 +228,7 @@ class LatentSliders(Instrument):
     """Widget returned by `latent_sliders`."""
 
     kind = synced(traitlets.Unicode("sliders"))
-    z = synced(Numbers())
+    z = synced(Numbers(Number()))
     start = synced(traitlets.List())
     order = synced(traitlets.List())
     use = synced(traitlets.List())  # what each axis carries, in words
@@ -254,7 +241,7 @@ class Pad(Instrument):
     """Widget returned by `pad`."""
 
     kind = synced(traitlets.Unicode("pad"))
-    z = synced(Numbers())
+    z = synced(Numbers(Number()))
     start = synced(traitlets.List())
 
 
@@ -272,7 +259,7 @@ class AttributeBoard(Instrument):
     """Widget returned by `attribute_board`."""
 
     kind = synced(traitlets.Unicode("board"))
-    strengths = synced(Numbers())
+    strengths = synced(Numbers(Number()))
     digit = synced(traitlets.Int())
     _inside = traitlets.validate("digit")(Instrument._offered)
     vectors = synced(traitlets.List())  # float32 (attributes, latent_dim), for each model

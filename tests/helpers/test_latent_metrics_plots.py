@@ -94,7 +94,7 @@ def test_colours_survive_the_png():
     codes, labels = torch.randn(400, 2), torch.arange(400) % 10
     picture = decoded(plots.latent_map(codes, labels, "alt").png()).convert("RGB")
     colours = {colour for _, colour in picture.getcolors(1 << 20)}
-    for colour in plots.DIGITS:
+    for colour in plots.CLASS_COLOURS:
         assert tuple(bytes.fromhex(colour[1:])) in colours, colour
     assert decoded(every_figure()["image_rows"].png()).mode == "L"
 
@@ -171,9 +171,9 @@ def test_what_a_figure_cannot_show_is_refused():
 
 
 def test_digits_are_told_apart_by_colour_and_by_marker():
-    assert len(set(plots.DIGITS)) == len(set(plots.MARKERS)) == 10
+    assert len(set(plots.CLASS_COLOURS)) == len(set(plots.base.CLASS_MARKERS)) == 10
     ax = every_figure()["latent_map"].axes[0]
-    assert ax.get_legend().get_title().get_text() == "digit"
+    assert ax.get_legend().get_title().get_text() == "class"
     shapes = {dots.get_paths()[0].vertices.tobytes() for dots in ax.collections[:10]}
     assert len(shapes) == 10 and all(dots.get_alpha() > 0.3 for dots in ax.collections)
 
@@ -272,10 +272,10 @@ def test_digit_maps_put_each_digit_where_its_code_is_in_its_colour():
         row = int((top - y) / (top - bottom) * canvas.shape[0])
         return matplotlib.colors.to_hex(canvas[row, column])
 
-    assert at(-1, -1) == plots.DIGITS[0].lower()
-    assert at(1, 1) == plots.DIGITS[3].lower(), "the first of two that overlap, and not the second"
+    assert at(-1, -1) == plots.CLASS_COLOURS[0].lower()
+    assert at(1, 1) == plots.CLASS_COLOURS[3].lower(), "the first of two that overlap, and not the second"
     assert at(0, 0) == at(-1, 1) == "#ffffff"
-    assert (canvas == matplotlib.colors.to_rgb(plots.DIGITS[7])).all(-1).sum() == 0
+    assert (canvas == matplotlib.colors.to_rgb(plots.CLASS_COLOURS[7])).all(-1).sum() == 0
 
 
 def test_point_maps_draw_every_panel_with_its_points():

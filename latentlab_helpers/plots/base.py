@@ -1,0 +1,214 @@
+"""What all figures have: a text alternative, their data, the palette, and panels side by side."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib import figure
+from matplotlib.axes import Axes
+from matplotlib.patches import StepPatch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from ..datasets import to_float
+
+Value = TypeVar("Value")
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart (jfly.uni-koeln.de/color)
+BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000",
+)  # fmt: skip
+# Ten classes need ten looks: the palette but for its yellow, violet, grey, brown; and a marker for each.
+CLASS_COLOURS = [BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, "#7800D8", BLACK, "#999999", "#7A4B2A"]
+CLASS_MARKERS = "osD^vP*X<>"
+LINES = ((BLUE, "o-"), (VERMILLION, "s--"), (GREEN, "D:"), (PURPLE, "^-."), (BLACK, "v-"))
+
+
+class Figure(figure.Figure):
+    """A matplotlib figure, apart from pyplot, that Jupyter shows with `alt` as its text alternative.
+
+    Attributes
+    ----------
+    alt : str
+        What the figure shows, for readers who don't see it.
+    """
+
+    alt = ""
+
+    def png(self) -> bytes:
+        """The figure as a PNG; one without colours is stored as greys, a third of the size."""
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png")
+        image = Image.open(buffer).convert("RGB")
+        red, *others = image.split()
+        small, drawn_by = io.BytesIO(), PngInfo()
+        drawn_by.add_text("Software", f"Matplotlib {matplotlib.__version__}")
+        grey = all(red == band for band in others)
+        (red if grey else image).save(small, "png", optimize=True, pnginfo=drawn_by)
+        return small.getvalue()
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        data = {"image/png": base64.b64encode(self.png()).decode(), "text/plain": self.alt}
+        return data, {"image/png": {"alt": self.alt, "data": data_of(self)}}
+
+
+def data_of(fig: figure.Figure) -> list[dict[str, Any]]:
+    """What a figure shows, as numbers: tests compare these where a retrained model moves the pixels.
+
+    Parameters
+    ----------
+    fig : matplotlib.figure.Figure
+        Any figure.
+
+    Returns
+    -------
+    list of dict
+        For each panel its ``title`` and, as far as it has them, ``lines`` (label, x and y), ``points`` (label,
+        number, median and spread of a scatter) and ``images`` (base64 of at most 60 × 60 bytes of grey).
+    """
+    return [panel for panel in map(_panel_data, fig.axes) if len(panel) > 1]
+
+
+def _panel_data(ax: Axes) -> dict[str, Any]:
+    panel: dict[str, Any] = {"title": ax.get_title()}
+    if lines := [line for line in ax.lines if len(line.get_xdata())]:
+        panel["lines"] = [
+            {"label": str(line.get_label()), "x": _short(line.get_xdata()), "y": _short(line.get_ydata())}
+            for line in lines
+        ]
+    for steps in (patch for patch in ax.patches if isinstance(patch, StepPatch)):
+        heights, edges, _ = steps.get_data()
+        line = {"label": str(steps.get_label()), "x": _short(edges[1:]), "y": _short(heights)}
+        panel.setdefault("lines", []).append(line)
+    scattered: dict[str, list[np.ndarray]] = {}
+    for cloud in ax.collections:
+        if len(places := np.asarray(cloud.get_offsets(), float)) and cloud.get_gid():
+            scattered.setdefault(str(cloud.get_gid()), []).append(places)
+    if scattered:
+        panel["points"] = [
+            {
+                "label": name,
+                "number": len(all_places := np.concatenate(places)),
+                "median": _short(np.median(all_places, axis=0)),
+                "spread": _short(all_places.std(axis=0)),
+            }
+            for name, places in scattered.items()
+        ]
+    if ax.images:
+        panel["images"] = [_small(np.asarray(image.get_array(), float), image.norm) for image in ax.images]
+    return panel
+
+
+def _short(values: Any, most: int = 40) -> list[float]:
+    """At most `most` of the values, evenly spaced, with four digits."""
+    flat = np.asarray(values, float).ravel()
+    chosen = flat[np.unique(np.linspace(0, len(flat) - 1, min(len(flat), most)).round().astype(int))]
+    return [float(f"{value:.4g}") for value in chosen]
+
+
+def _small(pixels: np.ndarray, norm: Any) -> str:
+    """An image as bytes of grey, at most 60 × 60, in base64."""
+    grey = pixels.mean(axis=2) if pixels.ndim == 3 else np.asarray(norm(pixels), float)
+    image = Image.fromarray((grey.clip(0, 1) * 255).round().astype(np.uint8))
+    image.thumbnail((60, 60), Image.Resampling.BOX)
+    return f"{image.width}x{image.height}:{base64.b64encode(image.tobytes()).decode()}"
+
+
+def panels(
+    number: int, columns: int, width: float, height: float, **options: Any
+) -> tuple[Figure, list[Axes]]:
+    """A figure with so many panels, of this many inches each, in rows of at most `columns`."""
+    rows = math.ceil(number / columns)
+    fig = Figure(figsize=(0.8 + width * columns, height * rows), layout="constrained")
+    axes = fig.subplots(rows, columns, squeeze=False, **options).flatten()
+    for ax in axes[number:]:
+        ax.axis("off")
+    return fig, list(axes[:number])
+
+
+def single(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of this many inches with one panel."""
+    fig = Figure(figsize=(width, height), layout="constrained")
+    return fig, fig.subplots()
+
+
+def styled(curves: Mapping[str, Value]) -> Iterator[tuple[str, Value, str, str]]:
+    """Each named series with a colour and a marker and dash of its own."""
+    if len(curves) > len(LINES):
+        raise ValueError(f"a figure tells {len(LINES)} lines apart, not {len(curves)}: draw two figures")
+    for (name, values), (colour, style) in zip(curves.items(), LINES, strict=False):
+        yield name, values, colour, style
+
+
+def class_look(label: int) -> dict[str, Any]:
+    """The colour and the marker of a class: ten colours, and with other markers ten times as many looks."""
+    ten, one = divmod(label, len(CLASS_COLOURS))
+    return {"color": CLASS_COLOURS[one], "marker": CLASS_MARKERS[(one + ten) % len(CLASS_MARKERS)]}
+
+
+def in_range(images: torch.Tensor) -> torch.Tensor:
+    """Images as floats on the CPU, refused if they are bytes taken for floats."""
+    pixels = to_float(images).detach().cpu()
+    # A linear method's images overshoot [0, 1] a little, and are clipped; bytes taken for floats do more.
+    if pixels.numel() and not pixels.abs().max() <= 2:
+        raise ValueError("images must be uint8, or floats in [0, 1]: divide 0 … 255 by 255")
+    return pixels
+
+
+def show(ax: Axes, pixels: np.ndarray, **where: Any) -> None:
+    """Draw pixels (height, width) in greys, or (height, width, 3) in their colours."""
+    ax.imshow(pixels.clip(0, 1), cmap="gray", vmin=0, vmax=1, **where)
+
+
+def tiled(images: torch.Tensor, n: int) -> np.ndarray:
+    """n² images as one, row by row from the top left.
+
+    Parameters
+    ----------
+    images : torch.Tensor
+        (n², channels, height, width), in [0, 1].
+    n : int
+        Images in a row, and rows.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n · height, n · width), or with three channels (n · height, n · width, 3).
+    """
+    channels, height, width = images.shape[1:]
+    rows = images.view(n, n, channels, height, width).permute(0, 3, 1, 4, 2)
+    return rows.reshape(n * height, n * width, channels).squeeze(-1).numpy()
+
+
+def to_png(image: torch.Tensor, scale: int = 8) -> bytes:
+    """One image as the bytes of a PNG, for an ipywidgets Image.
+
+    Parameters
+    ----------
+    image : torch.Tensor
+        (channels, height, width), in [0, 1].
+    scale : int
+        How many times its size the picture has.
+
+    Returns
+    -------
+    bytes
+        The PNG.
+
+    Notes
+    -----
+    Used in notebook 01.
+    """
+    values = (image.detach().clamp(0, 1) * 255).round().byte().cpu()
+    pixels = values.permute(1, 2, 0).squeeze(-1).numpy()
+    buffer = io.BytesIO()
+    size = (pixels.shape[1] * scale, pixels.shape[0] * scale)
+    Image.fromarray(pixels).resize(size, Image.Resampling.NEAREST).save(buffer, "png")
+    return buffer.getvalue()
