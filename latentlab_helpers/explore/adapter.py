@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,9 +59,7 @@ class Subjects:
         If the models and the data don't go together, or a model has diverged.
     """
 
-    def __init__(
-        self, models: Models, data: ImageSet | None, wanted: Sequence[tuple[Wanted, int]] = ()
-    ) -> None:
+    def __init__(self, models: Models, data: ImageSet | None, wanted: Sequence[tuple[Wanted, int]] = ()):
         named = models if isinstance(models, Mapping) else {"model": models}
         several = {str(name): model for name, model in named.items()}
         if not several:
@@ -95,17 +92,19 @@ class Subjects:
     def _codes(self, name: str, model: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The images' codes; a model that can't go from an image to a code and back is refused here."""
         shape = tuple(self.images.shape[1:])
-        with _explained(f"{name} can't encode images of shape {shape}: was it trained on this data?"):
+        with export.explained(f"{name} can't encode images of shape {shape}: was it trained on this data?"):
             mu, logvar = encoded(model, self.images)
         if mu.ndim != 2 or (logvar is not None and logvar.shape != mu.shape):
             raise ValueError(f"{name} must encode to codes (n, latent_dim), not {tuple(mu.shape)}")
-        with _explained(f"{name} can't decode its own codes of {mu.shape[1]} numbers: do its sizes fit?"):
+        with export.explained(
+            f"{name} can't decode its own codes of {mu.shape[1]} numbers: do its sizes fit?"
+        ):
             images = decoded(model, mu[:1])
         if tuple(images.shape[1:]) != shape:
             raise ValueError(f"{name} decodes to {tuple(images.shape[1:])}, and the images are {shape}")
         if not all(values.isfinite().all() for values in (mu, logvar, images) if values is not None):
             raise ValueError(
-                f"{name} computes numbers that are not all finite: train it with a lower learning rate"
+                f"{name} gives numbers that are not all finite: train it at a lower learning rate"
             )
         return mu, logvar
 
@@ -138,9 +137,8 @@ class Subjects:
                 found.append(([], b""))
                 if part not in _said.setdefault(model, set()):
                     _said[model].add(part)
-                    warnings.warn(
-                        f"the kernel computes the {part} of {name}: {error}", stacklevel=4
-                    )  # the reader's line
+                    # Four calls up is the reader's line, beyond adapter, widget and factory.
+                    warnings.warn(f"the kernel computes the {part} of {name}: {error}", stacklevel=4)
         return found
 
 
@@ -161,9 +159,7 @@ def finite(what: str, values: Any, shape: Sequence[int]) -> torch.Tensor:
     """A vector that the reader has given, as float32 on the CPU, if it is one."""
     vector = torch.as_tensor(values).detach().float().cpu()
     if vector.shape != shape or not vector.isfinite().all():
-        raise ValueError(
-            f"{what} must be finite and have the shape {tuple(shape)}, not {tuple(vector.shape)}"
-        )
+        raise ValueError(f"{what} must be finite, of shape {tuple(shape)}, not {tuple(vector.shape)}")
     return vector
 
 
@@ -203,12 +199,3 @@ def _check(name: str, model: nn.Module) -> None:
     for word in ("encode", "decode"):
         if not callable(getattr(model, word, None)):
             raise ValueError(f"{name} ({type(model).__name__}) has no {word}r: instruments call model.{word}")
-
-
-@contextlib.contextmanager
-def _explained(what: str) -> Iterator[None]:
-    """Say what couldn't be done: it is the reader's code that runs inside, and may raise anything."""
-    try:
-        yield
-    except Exception as error:
-        raise ValueError(f"{what} ({error})") from error

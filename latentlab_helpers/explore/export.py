@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -82,6 +83,15 @@ def encoder(model: Any, images: torch.Tensor) -> Layers:
     return _exported(model, "encoder", images, encode)
 
 
+@contextlib.contextmanager
+def explained(what: str, kind: type[Exception] = ValueError) -> Iterator[None]:
+    """Say what couldn't be done: it is the reader's code that runs inside, and may raise anything."""
+    try:
+        yield
+    except Exception as error:
+        raise kind(f"{what} ({error})") from error
+
+
 def like(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """x on the model's device, and of its weights' type, if it has any."""
     weight = next((value for value in model.parameters() if value.is_floating_point()), x)
@@ -99,16 +109,16 @@ def _exported(model: Any, part: str, x: torch.Tensor, function: Callable) -> Lay
         start = x.flatten(1) if type(steps[0]) is nn.Linear else x  # as `encode` then does, too
         found = start.clone()
         for step in steps:
-            entered = found.clone()
-            try:
+            entered = found.shape
+            with explained(f"its module `{part}` doesn't take what `{word}` takes", UnknownLayer):
                 found = step(found)
-            except (RuntimeError, ValueError, TypeError) as error:
-                raise UnknownLayer(f"its module `{part}` doesn't take what `{word}` takes") from error
             if type(step) in SHAPES:  # the browser's numbers lie in one row anyway
                 continue
             own = [value.float().cpu().flatten() for value in step.parameters()]
             count = sum(map(len, own))
-            layers.append({**_described(step, entered, found), "at": at, "count": count})
+            layers.append(
+                {**_described(step, list(entered[1:]), list(found.shape[1:])), "at": at, "count": count}
+            )
             numbers += own
             at += count
         squashed = not _same(found, wanted)  # by a sigmoid in `decode`, behind the module
@@ -143,23 +153,23 @@ def _steps(module: Any, part: str) -> list[nn.Module]:
     return [module]
 
 
-def _described(step: Any, x: torch.Tensor, y: torch.Tensor) -> dict[str, Any]:
-    """A layer that turns x into y, for the browser."""
+def _described(step: Any, x: list[int], y: list[int]) -> dict[str, Any]:
+    """A layer that turns images of shape x into images of shape y, for the browser."""
     kind = {"kind": KINDS[type(step)]}
     if isinstance(step, nn.LeakyReLU):
         return {**kind, "slope": step.negative_slope}
     if isinstance(step, nn.Linear):
-        if x.ndim != 2:
+        if len(x) != 1:
             raise UnknownLayer("the browser knows Linear only for flat inputs")
-        sizes = {"inputs": step.in_features, "outputs": step.out_features}
-        return {**kind, **sizes, "bias": step.bias is not None}
+        sides: dict[str, Any] = {"inputs": step.in_features, "outputs": step.out_features}
+        return {**kind, **sides, "bias": step.bias is not None}
     if not isinstance(step, nn.Conv2d | nn.ConvTranspose2d):
         return kind
     plain = step.groups == 1 and step.dilation == (1, 1) and step.padding_mode == "zeros"
     if not plain or isinstance(step.padding, str):
         raise UnknownLayer("the browser knows convolutions without groups, dilation and named padding only")
     ways = {name: list(getattr(step, name)) for name in ("stride", "padding")}
-    sides = {"input": list(x.shape[1:]), "output": list(y.shape[1:]), "kernel": list(step.kernel_size)}
+    sides = {"input": x, "output": y, "kernel": list(step.kernel_size)}
     return {**kind, **sides, **ways, "bias": step.bias is not None}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,15 +17,13 @@ from .adapter import POOL, Models, Subjects, Wanted, decoded, finite
 from .widgets import AttributeBoard, Draw, LatentSliders, Morph, Pad
 
 STEPS = 9  # images in a row of a still picture
+Data = ImageSet | None
+Start = Sequence[float] | torch.Tensor | None
 Vectors = Mapping[str, torch.Tensor]
 
 
 def latent_sliders(
-    model: nn.Module,
-    data: ImageSet | None = None,
-    *,
-    dimensions: Sequence[int] | None = None,
-    start: torch.Tensor | None = None,
+    model: nn.Module, data: Data = None, *, dimensions: Sequence[int] | None = None, start: Start = None
 ) -> LatentSliders:
     """Make a slider for each latent dimension, the most used one first, beside the image decoded there.
 
@@ -62,7 +61,11 @@ def latent_sliders(
         raise ValueError(f"dimensions must lie between 0 and {size - 1}, not {order}")
     if logvar is None:
         use = [f"sd {value:.2g}" for value in mu.std(dim=0, correction=0)]
-        mean, factor = mu.mean(dim=0), _root(mu.T.double().cov(correction=0).view(size, size))
+        mean, (values, axes) = (
+            mu.mean(dim=0),
+            torch.linalg.eigh(mu.T.double().cov(correction=0).view(size, size)),
+        )
+        factor = axes * values.clamp(min=0).sqrt()  # factor @ factor.T is the covariance, of whatever rank
     else:
         use = [f"KL {value:.1f}" for value in kl_per_dimension(mu, logvar).mean(dim=0)]
         mean, factor = torch.zeros(size), torch.eye(size)
@@ -85,7 +88,7 @@ def latent_sliders(
     )
 
 
-def pad(model: nn.Module, data: ImageSet | None = None, *, start: Sequence[float] | None = None) -> Pad:
+def pad(model: nn.Module, data: Data = None, *, start: Start = None) -> Pad:
     """Make the map of a latent space of two dimensions: real images, and a point to drag that is decoded.
 
     Parameters
@@ -128,7 +131,7 @@ def pad(model: nn.Module, data: ImageSet | None = None, *, start: Sequence[float
     )
 
 
-def morph(models: Models, data: ImageSet | None = None, *, start: Wanted = None, end: Wanted = None) -> Morph:
+def morph(models: Models, data: Data = None, *, start: Wanted = None, end: Wanted = None) -> Morph:
     """Make a slider from one image to another: each model's straight path, and the pixel blend beside it.
 
     Parameters
@@ -171,11 +174,7 @@ def morph(models: Models, data: ImageSet | None = None, *, start: Wanted = None,
 
 
 def attribute_board(
-    models: Models,
-    data: ImageSet | None = None,
-    *,
-    vectors: Vectors | Mapping[str, Vectors] | None = None,
-    digit: Wanted = None,
+    models: Models, data: Data = None, *, vectors: Mapping[str, Any] | None = None, digit: Wanted = None
 ) -> AttributeBoard:
     """Make a slider for each attribute's vector, beside an image with all of them added to its code.
 
@@ -223,7 +222,7 @@ def attribute_board(
     )
 
 
-def draw(models: Models, data: ImageSet | None = None, *, digit: Wanted = 0) -> Draw:
+def draw(models: Models, data: Data = None, *, digit: Wanted = 0) -> Draw:
     """Make a sheet to draw on: where each model places the drawing, samples of z, and reconstructions.
 
     Parameters
@@ -316,9 +315,3 @@ def _stacked(subjects: Subjects, vectors: Mapping) -> tuple[list[str], list[torc
             raise ValueError(f"all models need the same attributes, in one order; {name} has {list(own)}")
         stacked.append(torch.stack([finite(f"the vector of {a}", own[a], mu.shape[1:]) for a in names]))
     return names, stacked
-
-
-def _root(covariance: torch.Tensor) -> torch.Tensor:
-    """A matrix whose product with its own transpose is the covariance, of whatever rank."""
-    values, vectors = torch.linalg.eigh(covariance.double())
-    return vectors * values.clamp(min=0).sqrt()
