@@ -30,7 +30,7 @@ def front_end() -> str:
     str
         JavaScript; its default export is an anywidget.
     """
-    return "\n".join((FOLDER / name).read_text("utf-8") for name in FRONT if (FOLDER / name).exists())
+    return "\n".join((FOLDER / name).read_text("utf-8") for name in FRONT)
 
 
 def synced(trait: Any, **keywords: Any) -> Any:
