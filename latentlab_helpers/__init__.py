@@ -14,8 +14,8 @@ if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "6000")
 
 __all__ = [
-    "attributes", "checkpoints", "claims", "datasets", "devices", "explore", "files", "latent",
-    "losses", "metrics", "models", "plots", "threads", "training",
+    "attributes", "checkpoints", "datasets", "devices", "explore", "files", "latent",
+    "losses", "metrics", "models", "plots", "results", "threads", "training",
 ]  # fmt: skip
 
 

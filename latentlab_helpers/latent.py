@@ -20,38 +20,6 @@ def lerp(start: torch.Tensor, end: torch.Tensor, steps: int) -> torch.Tensor:
     return (1 - t) * start + t * end
 
 
-def slerp(start: torch.Tensor, end: torch.Tensor, steps: int) -> torch.Tensor:
-    """`steps` codes from start to end (latent_dim,) that turn evenly, while the norm goes evenly too.
-
-    Shape (steps, latent_dim). Opposite codes have no shortest arc: it goes round by a fixed way. Where
-    there is no arc (a code of zero, one dimension) it is `lerp`. Taught in notebook 05. Raises
-    ValueError as `lerp`, and for codes of different shapes. Sources: Shoemake, SIGGRAPH 1985; White,
-    arXiv:1609.04468.
-    """
-    if start.ndim != 1 or start.shape != end.shape:
-        raise ValueError(
-            f"both codes must be (latent_dim,), not {tuple(start.shape)} and {tuple(end.shape)}; "
-            "of a batch, take codes[i]"
-        )
-    line = lerp(start, end, steps)
-    # In float64, where almost opposite codes still span a plane; on the CPU, as Apple's GPUs have none.
-    a, b = start.cpu().double(), end.cpu().double()
-    if not (a.any() and b.any()):
-        return line
-    t = torch.linspace(0, 1, steps, dtype=a.dtype)[:, None]
-    norms = (1 - t) * a.norm() + t * b.norm()
-    a, b = a / a.norm(), b / b.norm()
-    across = b - (a @ b) * a  # what b has beside a
-    angle = torch.atan2(across.norm(), a @ b)  # acos would lose half the digits of a small angle
-    if across.norm() < 1e-9:  # one line holds both
-        if a @ b > 0 or len(a) == 1:
-            return line
-        axis = a.abs().argmin()  # any direction across a will do, and this one is never along it
-        across = -a[axis] * a
-        across[axis] += 1
-    return (norms * ((t * angle).cos() * a + (t * angle).sin() * across / across.norm())).to(line)
-
-
 def grid(low: Sequence[float], high: Sequence[float], n: int) -> torch.Tensor:
     """An n × n grid over the rectangle from low (x, y) to high (x, y), row by row from the top left.
 

@@ -86,27 +86,6 @@ def sharpness(images: torch.Tensor, references: torch.Tensor) -> float:
     return energies[0] / energies[1]
 
 
-def frechet_distance(a: torch.Tensor, b: torch.Tensor) -> float:
-    """The Fréchet distance between Gaussians fitted to two sets of features (n, d) and (m, d): 0 if alike.
-
-    |mu1 - mu2|² + tr(C1 + C2 - 2 (C1 C2)^½), in the features' unit, squared. Few rows make it too large:
-    compare equal numbers. Taught in notebook 03. Raises ValueError for features of different sizes, or
-    fewer than 2 rows. Sources: Dowson and Landau, J. Multivariate Analysis 12 (1982), 450; as a measure
-    of samples, Heusel et al., arXiv:1706.08500.
-    """
-    if a.ndim != 2 or a.shape[1:] != b.shape[1:] or min(len(a), len(b)) < 2:
-        raise ValueError(
-            "two sets of features (n, d) and (m, d) are needed, with 2 rows or more each, not "
-            f"{tuple(a.shape)} and {tuple(b.shape)}; flatten images with images.flatten(1)"
-        )
-    (mu1, c1), (mu2, c2) = (_gaussian(part.detach().cpu().double()) for part in (a, b))
-    values, vectors = torch.linalg.eigh(c1)
-    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    # C1 C2 has the eigenvalues of C1^½ C2 C1^½, which is symmetric, so that they come out real and accurate.
-    shared = torch.linalg.eigvalsh(root @ c2 @ root).clamp(min=0).sqrt().sum()
-    return ((mu1 - mu2).square().sum() + c1.trace() + c2.trace() - 2 * shared).clamp(min=0).item()
-
-
 def neighbour_agreement(images: torch.Tensor, real: torch.Tensor, labels: torch.Tensor, k: int = 5) -> float:
     """The share of images whose k nearest real images, by pixels, all show the same digit.
 
@@ -143,25 +122,6 @@ def knn_accuracy(
     return float(KNeighborsClassifier(k).fit(x, y).score(*_labelled(test_codes, test_labels)))
 
 
-def linear_probe(
-    codes: torch.Tensor, labels: torch.Tensor, test_codes: torch.Tensor, test_labels: torch.Tensor
-) -> float:
-    """The share of test codes that a linear classifier (logistic regression), fitted to codes, gets right.
-
-    Shapes as in `knn_accuracy`; each dimension is standardized. Taught in notebook 04. Source: Alain and
-    Bengio, arXiv:1610.01644.
-    """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    x, y = _labelled(codes, labels)
-    # In float32 the optimizer's line search can fail before it has converged.
-    probe.fit(x.astype(np.float64), y)
-    return float(probe.score(*_labelled(test_codes, test_labels)))
-
-
 def silhouette(codes: torch.Tensor, labels: torch.Tensor) -> float:
     """How far apart the labels' clusters lie: 1 for tight ones far apart, 0 if they overlap, to -1.
 
@@ -171,23 +131,6 @@ def silhouette(codes: torch.Tensor, labels: torch.Tensor) -> float:
     from sklearn.metrics import silhouette_score
 
     return float(silhouette_score(*_labelled(codes, labels)))
-
-
-def cluster_agreement(codes: torch.Tensor, labels: torch.Tensor, seed: int = 0) -> float:
-    """How well k-means, which sees no labels, finds them (adjusted Rand index): 1 exactly, 0 by chance.
-
-    codes (n, latent_dim), labels (n,); as many clusters as there are labels, the best of 10 starts.
-    Taught in notebook 04. Source: Hubert and Arabie, J. Classification 2 (1985), 193.
-    """
-    from sklearn.cluster import KMeans
-    from sklearn.metrics import adjusted_rand_score
-
-    x, y = _labelled(codes, labels)
-    classes = len(np.unique(y))
-    if classes < 2:
-        raise ValueError(f"2 different labels or more are needed to compare clusters with, not {classes}")
-    found = KMeans(classes, n_init=10, random_state=seed).fit_predict(x)
-    return float(adjusted_rand_score(y, found))
 
 
 def trustworthiness(codes: torch.Tensor, map2d: torch.Tensor, k: int = 5) -> float:
@@ -322,15 +265,6 @@ def _pairs(images: torch.Tensor, references: torch.Tensor) -> list[torch.Tensor]
     if not all(part.min() >= 0 and part.max() <= 1 for part in pairs):
         raise ValueError("images must lie in [0, 1]; divide uint8 values by 255 (datasets.to_float)")
     return pairs
-
-
-def _gaussian(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The mean (d,) and the covariance (d, d) of features (n, d)."""
-    if not features.isfinite().all():
-        raise ValueError("features must be finite; here are infinities, or values that are no number")
-    mean = features.mean(dim=0)
-    centred = features - mean
-    return mean, centred.T @ centred / (len(features) - 1)
 
 
 def _labelled(codes: torch.Tensor, labels: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:

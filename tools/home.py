@@ -2,8 +2,8 @@
 
     python course.py home https://github.com/OWNER/NAME
 
-pyproject.toml states it; from there come the Colab links in docs/hosts.md and the notebooks' first cells, which
-install the course where it isn't installed yet. Call it again whenever the project moves.
+pyproject.toml states it; from there come the Colab links in docs/hosts.md and the notebooks' first cells,
+which install the course where it isn't installed yet. Call it again whenever the project moves.
 """
 
 from __future__ import annotations

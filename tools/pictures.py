@@ -2,8 +2,8 @@
 
     python course.py pictures
 
-A hand-made picture would soon show a page that no longer exists. This one opens latentlab.html in Chromium, drags
-the point over the map and pushes the morph's slider, and keeps what the browser painted.
+A hand-made picture would soon show a page that no longer exists. This one opens latentlab.html in Chromium,
+drags the point over the map and pushes the morph's slider, and keeps what the browser painted.
 """
 
 from __future__ import annotations
@@ -86,9 +86,8 @@ def record() -> None:
     """Write the recording, an animated WebP."""
     first, *others = frames()
     buffer = io.BytesIO()
-    first.save(
-        buffer, "webp", save_all=True, append_images=others, duration=1000 // RATE, loop=0, quality=55, method=6
-    )
+    small = {"quality": 55, "method": 6}
+    first.save(buffer, "webp", save_all=True, append_images=others, duration=1000 // RATE, loop=0, **small)
     if buffer.tell() > LIMIT:
         raise RuntimeError(f"the recording has {buffer.tell():,} bytes, more than {LIMIT:,}: make it shorter")
     write_whole(RECORDING, buffer.getvalue())

@@ -9,7 +9,7 @@ from latentlab_helpers.files import write_whole
 
 
 def quote(page: Path, name: str, text: str) -> None:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``; ValueError if the marks aren't there."""
+    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``, which must be there."""
     pattern = re.compile(rf"(<!-- {name} -->\n).*(\n<!-- /{name} -->)", re.S)
     whole, found = pattern.subn(lambda match: match[1] + text + match[2], page.read_text("utf-8"))
     if not found:

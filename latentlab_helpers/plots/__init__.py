@@ -1,6 +1,6 @@
 """The figures of the course: one function a figure, one file a kind of figure.
 
-Each function returns a `Figure`, which carries its text alternative, and the data that it shows, into the notebook.
+Each function returns a `Figure`, which carries its text alternative and its data into the notebook.
 """
 
 from .base import CLASS_COLOURS, Figure, data_of, tiled, to_png
@@ -9,7 +9,7 @@ from .images import image_plane, image_rows
 from .maps import density_maps, digit_maps, latent_map, point_maps
 
 __all__ = [
-    "CLASS_COLOURS", "Figure", "along", "data_of", "density_maps", "digit_maps", "error_against_size", "image_plane",
-    "image_rows", "latent_map", "lengths", "loss_curves", "point_maps", "progress", "spread", "tiled", "to_png",
-    "trade_off",
+    "CLASS_COLOURS", "Figure", "along", "data_of", "density_maps", "digit_maps", "error_against_size",
+    "image_plane", "image_rows", "latent_map", "lengths", "loss_curves", "point_maps", "progress", "spread",
+    "tiled", "to_png", "trade_off",
 ]  # fmt: skip

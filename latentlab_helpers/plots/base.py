@@ -70,8 +70,8 @@ def data_of(fig: figure.Figure) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        For each panel its ``title`` and, as far as it has them, ``lines`` (label, x and y), ``points`` (label,
-        number, median and spread of a scatter) and ``images`` (base64 of at most 60 × 60 bytes of grey).
+        For each panel its ``title`` and, as far as it has them, ``lines`` (label, x and y), ``points``
+        (label, number, median and spread of a scatter) and ``images`` (base64 of at most 60 × 60 bytes).
     """
     return [panel for panel in map(_panel_data, fig.axes) if len(panel) > 1]
 

@@ -100,7 +100,7 @@ def progress(
     Parameters
     ----------
     curves : mapping of str to sequence of pairs
-        For each name and seed (steps, values). Steps are drawn by their logarithm; the first one, 0, is left out.
+        For each name and seed (steps, values). The axis is logarithmic; the first step, 0, is left out.
     target : float
         Where the dotted line stands.
     ylabel : str

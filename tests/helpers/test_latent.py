@@ -1,4 +1,4 @@
-"""Slerp, traversals and directions; lerp, grids and active units are in test_latent_metrics_plots."""
+"""The geometry of a latent space: paths, grids, traversals and directions."""
 
 import math
 
@@ -6,70 +6,6 @@ import pytest
 import torch
 
 from latentlab_helpers import latent, losses
-
-
-def test_slerp_on_a_circle_is_the_arc():
-    path = latent.slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 4)
-    angles = torch.tensor([0, 30, 60, 90]).deg2rad()
-    torch.testing.assert_close(path, torch.stack([angles.cos(), angles.sin()], dim=1))
-    assert path.dtype == torch.float32
-
-
-def test_slerp_turns_evenly_while_the_norm_goes_evenly(generator):
-    start, end = torch.randn(2, 16, generator=generator) * torch.tensor([[1.0], [5.0]])
-    path = latent.slerp(start, end, 7)
-    torch.testing.assert_close(path[[0, -1]], torch.stack([start, end]), rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(path.norm(dim=1), latent.lerp(start.norm(), end.norm(), 7)[:, 0])
-    turns = torch.cosine_similarity(path[1:], path[:-1]).acos()
-    whole = torch.cosine_similarity(start, end, dim=0).acos()
-    torch.testing.assert_close(turns, (whole / 6).expand(6), rtol=1e-3, atol=0)
-    # Of one length, it is Shoemake's formula.
-    a, b = start / start.norm(), end / end.norm()
-    t = torch.linspace(0, 1, 7)[:, None]
-    formula = (((1 - t) * whole).sin() * a + (t * whole).sin() * b) / whole.sin()
-    torch.testing.assert_close(latent.slerp(a, b, 7), formula, rtol=1e-4, atol=1e-5)
-
-
-def test_slerp_of_parallel_codes_and_of_none_is_lerp():
-    code, zero = torch.tensor([1.0, 2.0, -3.0]), torch.zeros(3)
-    cases = [(code, code), (code, 3 * code), (code, zero), (zero, code), (zero, zero)]
-    cases += [(torch.tensor([2.0]), torch.tensor([-1.0])), (torch.tensor([2.0]), torch.tensor([7.0]))]
-    for start, end in cases:
-        torch.testing.assert_close(latent.slerp(start, end, 5), latent.lerp(start, end, 5))
-
-
-@pytest.mark.parametrize("start", [[1.0, 0.0], [0.3, -0.4, 1.2], [1e-20, 2e-20], [3e6, 1e-6, 0.0, -7.0]])
-@pytest.mark.parametrize("factor", [-1.0, -2.5])
-@pytest.mark.parametrize("nudge", [0.0, 1e-7, 1e-4])
-def test_slerp_between_opposite_codes_goes_round(start, factor, nudge):
-    start = torch.tensor(start)
-    end = factor * start
-    end[1] += nudge * end.norm()
-    path = latent.slerp(start, end, 9)
-    norms = path.double().norm(dim=1)
-    expected = torch.linspace(0, 1, 9, dtype=torch.float64).lerp(torch.zeros(9, dtype=torch.float64), 0)
-    expected = start.double().norm() + expected * (end.double().norm() - start.double().norm())
-    torch.testing.assert_close(norms, expected, rtol=1e-5, atol=0)
-    for code, exact in ((path[0], start), (path[-1], end)):
-        torch.testing.assert_close(code / exact.norm(), exact / exact.norm(), rtol=1e-6, atol=1e-6)
-    assert torch.equal(path, latent.slerp(start, end, 9))
-
-
-def test_slerp_of_almost_parallel_codes_has_no_gap():
-    start = torch.tensor([1.0, 1.0, 0.0])
-    for nudge in (1e-3, 1e-5, 1e-7, 1e-9, 1e-12):
-        end = start.double() + torch.tensor([0.0, 0.0, nudge], dtype=torch.float64)
-        path = latent.slerp(start.double(), end, 5)
-        torch.testing.assert_close(path, latent.lerp(start.double(), end, 5), rtol=0, atol=1e-6)
-        torch.testing.assert_close(path[-1], end, rtol=1e-8, atol=1e-8)
-
-
-def test_slerp_refuses_what_has_no_path():
-    with pytest.raises(ValueError, match="2 steps or more"):
-        latent.slerp(torch.ones(2), -torch.ones(2), 1)
-    for start, end in ((torch.ones(2), torch.ones(3)), (torch.ones(1, 2), torch.ones(1, 2))):
-        with pytest.raises(ValueError, match=r"codes\[i\]"):
-            latent.slerp(start, end, 3)
 
 
 def test_dimensions_are_ordered_by_use(generator):
@@ -134,3 +70,39 @@ def test_an_attribute_that_gives_no_direction_is_refused():
         latent.attribute_vector(mu, torch.ones(10))
     with pytest.raises(ValueError, match="leave them out"):
         latent.attribute_vector(mu, attribute.where(attribute > 0, torch.nan))
+
+
+def test_lerp_is_a_straight_line_with_even_steps():
+    start, end = torch.tensor([1.0, -1.0, 0.0]), torch.tensor([3.0, 1.0, 0.0])
+    line = latent.lerp(start, end, 5)
+    assert torch.equal(line[0], start) and torch.equal(line[-1], end)
+    torch.testing.assert_close(line.diff(dim=0), ((end - start) / 4).expand(4, 3))
+    with pytest.raises(ValueError, match="2 steps or more"):
+        latent.lerp(start, end, 1)
+    bytes_too = latent.lerp(torch.tensor([0], dtype=torch.uint8), torch.tensor([10], dtype=torch.uint8), 3)
+    assert bytes_too.flatten().tolist() == [0, 5, 10]
+
+
+def test_grid_is_laid_out_as_it_is_drawn():
+    points = latent.grid([-1, 10], [1, 30], 3)
+    expected = [[-1, 30], [0, 30], [1, 30], [-1, 20], [0, 20], [1, 20], [-1, 10], [0, 10], [1, 10]]
+    assert points.tolist() == expected
+
+
+def test_prior_grid_cuts_the_prior_into_equal_shares():
+    shares = torch.distributions.Normal(0.0, 1.0).cdf(latent.prior_grid(5))
+    middles = torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9])
+    torch.testing.assert_close(shares[:5, 0], middles)
+    torch.testing.assert_close(shares[::5, 1], middles.flip(0))
+    for n in (0, 2.5):
+        with pytest.raises(ValueError, match="whole number of rows"):
+            latent.prior_grid(n)
+
+
+def test_active_units(generator):
+    mu = torch.randn(5000, 3, generator=generator) * torch.tensor([1.0, 0.09, 0.12]) + 7
+    assert latent.active_units(mu).tolist() == [True, False, True]
+    assert latent.active_units(mu, threshold=0.02).tolist() == [True, False, False]
+    assert torch.equal(latent.active_units(mu), latent.active_units(mu, threshold=0.01))
+    barely = torch.tensor([[0.0], [0.145]])  # a variance of 0.0105
+    assert latent.active_units(barely).item()

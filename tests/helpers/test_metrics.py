@@ -1,14 +1,12 @@
-"""The measures of the course's claims; those of notebooks 01 and 02 are in test_latent_metrics_plots."""
-
-import math
+"""The numbers that notebooks print about reconstructions and a latent space."""
 
 import numpy as np
 import pytest
 import torch
-from scipy.linalg import sqrtm
 from scipy.ndimage import gaussian_filter
 
 from latentlab_helpers import latent, metrics
+from latentlab_helpers.models import Autoencoder, VariationalAutoencoder
 
 
 @pytest.fixture
@@ -84,83 +82,27 @@ def test_sharpness_of_known_cases(digits):
         metrics.sharpness(digits, torch.zeros_like(digits))
 
 
-def rows_with(mean, covariance, n=500):
-    """Features whose sample mean and covariance are exactly these."""
-    draws = np.random.default_rng(0).standard_normal((n, len(mean)))
-    draws -= draws.mean(0)
-    draws = draws @ np.linalg.inv(np.linalg.cholesky(np.cov(draws.T))).T
-    return torch.tensor(draws @ np.linalg.cholesky(covariance).T + mean)
-
-
-def test_frechet_distance_of_gaussians_with_a_closed_form():
-    a = rows_with([0.0, 0.0, 0.0], np.diag([1.0, 4.0, 9.0]))
-    b = rows_with([1.0, -2.0, 0.0], np.diag([4.0, 4.0, 1.0]), n=300)
-    # Diagonal covariances: the means' distance and that of the standard deviations, squared.
-    expected = (1 + 4) + (1 - 2) ** 2 + 0 + (3 - 1) ** 2
-    assert metrics.frechet_distance(a, b) == pytest.approx(expected)
-    assert metrics.frechet_distance(b, a) == pytest.approx(expected)
-    turn, _ = np.linalg.qr(np.random.default_rng(1).standard_normal((3, 3)))
-    turn = torch.tensor(turn)
-    assert metrics.frechet_distance(a @ turn + 7, b @ turn + 7) == pytest.approx(expected)
-    # One Gaussian against itself, turned by an angle: 2 tr C - 2 tr (C R C R')^½, here 2 by 2.
-    angle, (s, t) = math.radians(30), (9.0, 1.0)
-    turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]).double()
-    c = rows_with([0.0, 0.0], np.diag([s, t]))
-    product = np.diag([s, t]) @ turn.numpy() @ np.diag([s, t]) @ turn.numpy().T
-    root = math.sqrt(np.trace(product) + 2 * math.sqrt(np.linalg.det(product)))
-    assert metrics.frechet_distance(c, c @ turn.T) == pytest.approx(2 * (s + t) - 2 * root)
-    assert root < s + t
-    one = torch.tensor([[0.0], [2.0]]), torch.tensor([[5.0], [9.0]])  # variances 2 and 8, means 1 and 7
-    assert metrics.frechet_distance(*one) == pytest.approx(36 + (math.sqrt(8) - math.sqrt(2)) ** 2)
-
-
-def test_frechet_distance_agrees_with_scipys_root(digits, generator):
-    mix = torch.randn(12, 12, generator=generator)
-    a, b = torch.randn(400, 12, generator=generator) @ mix, torch.rand(300, 12, generator=generator)
-    c1, c2 = (np.cov(part.double().numpy().T) for part in (a, b))
-    means = (a.double().mean(0) - b.double().mean(0)).square().sum().item()
-    expected = means + np.trace(c1 + c2 - 2 * sqrtm(c1 @ c2).real)
-    assert metrics.frechet_distance(a, b) == pytest.approx(expected)
-    # Fewer rows than pixels: the covariance is singular.
-    assert metrics.frechet_distance(digits.flatten(1), digits.flatten(1)) == pytest.approx(0, abs=1e-4)
-    assert metrics.frechet_distance(digits.flatten(1), digits.flatten(1) + 0.1) == pytest.approx(
-        7.84, abs=1e-3
-    )
-
-
-def test_frechet_distance_refuses_what_has_no_gaussian():
-    rows = torch.zeros(5, 3)
-    for a, b in ((rows, rows[:, :2]), (rows, rows[:1]), (rows[:1], rows), (rows[0], rows[0])):
-        with pytest.raises(ValueError, match="2 rows or more"):
-            metrics.frechet_distance(a, b)
-    with pytest.raises(ValueError, match="finite"):
-        metrics.frechet_distance(rows, rows.clone().fill_(torch.nan))
-
-
 def test_classes_that_lie_apart_are_found_and_noise_is_chance(blobs, noise):
     codes, labels = blobs
     halves = codes[:90], labels[:90], codes[90:], labels[90:]
-    assert metrics.knn_accuracy(*halves) == metrics.linear_probe(*halves) == 1
+    assert metrics.knn_accuracy(*halves) == 1
     assert metrics.silhouette(codes, labels) > 0.95
-    assert metrics.cluster_agreement(codes, labels) == metrics.neighbourhood_hit(codes, labels) == 1
+    assert metrics.neighbourhood_hit(codes, labels) == 1
     codes, labels = noise
     halves = codes[:1000], labels[:1000], codes[1000:], labels[1000:]
     assert metrics.knn_accuracy(*halves) == pytest.approx(0.25, abs=0.05)
-    assert metrics.linear_probe(*halves) == pytest.approx(0.25, abs=0.05)
     assert metrics.silhouette(codes, labels) == pytest.approx(0, abs=0.02)
-    assert metrics.cluster_agreement(codes, labels) == pytest.approx(0, abs=0.01)
     assert metrics.neighbourhood_hit(codes, labels) == pytest.approx(0.25, abs=0.02)
 
 
 def test_a_ring_around_a_blob_tells_the_probes_apart(generator):
-    """Neighbours see it, a straight line and k-means don't, and the silhouette calls it a muddle."""
+    """Neighbours see it, and the silhouette calls it a muddle."""
     labels = torch.arange(1000) % 2
     points = torch.randn(1000, 2, generator=generator)
     points = torch.where(labels[:, None] == 0, 0.2 * points, 5 * points / points.norm(dim=1, keepdim=True))
     halves = points[:500], labels[:500], points[500:], labels[500:]
     assert metrics.knn_accuracy(*halves) == metrics.neighbourhood_hit(points, labels) == 1
-    assert metrics.linear_probe(*halves) < 0.75
-    assert metrics.cluster_agreement(points, labels) < 0.5 and metrics.silhouette(points, labels) < 0.5
+    assert metrics.silhouette(points, labels) < 0.5
 
 
 def test_knn_takes_a_vote_of_k():
@@ -172,27 +114,11 @@ def test_knn_takes_a_vote_of_k():
             metrics.knn_accuracy(codes, labels, ask, answer, k)
 
 
-def test_a_linear_probe_standardizes(generator):
-    """The dimension that tells the classes apart is a thousandth of the other one."""
-    labels = torch.randint(2, (400,), generator=generator)
-    codes = torch.stack([torch.randn(400, generator=generator), 1e-3 * labels], dim=1)
-    assert metrics.linear_probe(codes[:200], labels[:200], codes[200:], labels[200:]) == 1
-
-
 def test_the_silhouette_is_rousseeuws():
     codes, labels = torch.tensor([[0.0], [1.0], [10.0], [12.0]]), torch.tensor([0, 0, 1, 1])
     own, other = [1, 1, 2, 2], [(10 + 12) / 2, (9 + 11) / 2, (10 + 9) / 2, (12 + 11) / 2]
     expected = np.mean([(b - a) / max(a, b) for a, b in zip(own, other, strict=True)])
     assert metrics.silhouette(codes, labels) == pytest.approx(expected)
-
-
-def test_cluster_agreement_repeats_with_its_seed(noise):
-    codes, labels = noise
-    assert metrics.cluster_agreement(codes, labels, seed=1) == metrics.cluster_agreement(
-        codes, labels, seed=1
-    )
-    with pytest.raises(ValueError, match="2 different labels"):
-        metrics.cluster_agreement(codes, torch.zeros(2000))
 
 
 def test_neighbourhood_hit_is_what_counting_gives(noise):
@@ -210,7 +136,7 @@ def test_neighbourhood_hit_is_what_counting_gives(noise):
 
 def test_labels_and_codes_must_belong_together(blobs):
     codes, labels = blobs
-    for measure in (metrics.silhouette, metrics.cluster_agreement, metrics.neighbourhood_hit):
+    for measure in (metrics.silhouette, metrics.neighbourhood_hit):
         with pytest.raises(ValueError, match="every code needs a label"):
             measure(codes, labels[:-1])
         with pytest.raises(ValueError, match=r"codes must be \(n, latent_dim\)"):
@@ -218,9 +144,8 @@ def test_labels_and_codes_must_belong_together(blobs):
     for k in (0, 180):
         with pytest.raises(ValueError, match="between 1 and 179"):
             metrics.neighbourhood_hit(codes, labels, k)
-    for measure in (metrics.knn_accuracy, metrics.linear_probe):
-        with pytest.raises(ValueError, match="every code needs a label"):
-            measure(codes, labels, codes, labels[:-1])
+    with pytest.raises(ValueError, match="every code needs a label"):
+        metrics.knn_accuracy(codes, labels, codes, labels[:-1])
 
 
 def test_trustworthiness_of_a_true_map_and_of_a_random_one(generator):
@@ -321,4 +246,46 @@ def test_codes_that_still_have_a_gradient_can_be_measured(blobs):
     codes, labels = blobs
     codes.requires_grad_()
     assert metrics.neighbourhood_hit(codes, labels) == 1
-    assert metrics.frechet_distance(codes, codes) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", [Autoencoder, VariationalAutoencoder])
+def test_embed_and_reconstruct_are_noiseless_and_whole(few, kind):
+    model = kind(3)
+    x = few.float() / 255
+    with torch.no_grad():
+        code = model.encode(x)
+        mu = code[0] if kind is VariationalAutoencoder else code
+        images = model.decode(mu)
+    torch.testing.assert_close(metrics.embed(model, few, batch_size=300), mu)
+    torch.testing.assert_close(metrics.reconstruct(model, few, batch_size=300), images)
+    expected = (images - x).square().mean().item()
+    assert metrics.reconstruction_mse(model, few, batch_size=300) == pytest.approx(expected, rel=1e-5)
+
+
+def test_report_prints_and_asserts(capsys):
+    metrics.report("test MSE", 0.0353, 0.0338, rel=0.05)
+    assert capsys.readouterr().out == "test MSE = 0.0353 (expected 0.0338 ± 5 %)\n"
+    for value in (0.0356, 0.032, float("nan")):
+        with pytest.raises(AssertionError, match="test MSE.*out of range"):
+            metrics.report("test MSE", value, 0.0338, rel=0.05)
+    with pytest.raises(AssertionError):  # relative to what is expected, not to what came out
+        metrics.report("test MSE", 1.51, 1.0, rel=0.5)
+    metrics.report("below zero", -4.1, -4, rel=0.05)
+    with pytest.raises(AssertionError):
+        metrics.report("wrong sign", 4.0, -4, rel=0.05)
+
+
+def test_neighbour_agreement_on_cases_whose_answer_is_known(train, test):
+    real, labels = train.images[:2000].float() / 255, train.labels[:2000]
+    assert metrics.neighbour_agreement(real, real, labels, k=1) == 1
+    assert metrics.neighbour_agreement(real[:200], real, torch.zeros_like(labels)) == 1
+    generator = torch.Generator().manual_seed(0)
+    shuffled = labels[torch.randperm(2000, generator=generator)]
+    assert metrics.neighbour_agreement(real, real, shuffled, k=2) == pytest.approx(0.1, abs=0.03)
+    two_blobs = torch.tensor([0.0, 0.01, 0.02, 0.9, 0.91, 0.92]).view(6, 1, 1, 1)
+    kinds = torch.tensor([0, 0, 1, 2, 2, 2])
+    ask = torch.tensor([0.0, 0.95]).view(2, 1, 1, 1)
+    assert metrics.neighbour_agreement(ask, two_blobs, kinds, k=3) == 0.5
+    for k, labels in ((0, kinds), (3, kinds[:5])):
+        with pytest.raises(ValueError, match="needs a label"):
+            metrics.neighbour_agreement(ask, two_blobs, labels, k=k)

@@ -7,21 +7,23 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
-from latentlab_helpers import claims, datasets, losses, metrics, models
-from latentlab_helpers.claims import CLAIMS, Claim, Part
-from tools import bench
-from tools import claims as tool
+from latentlab_helpers import datasets, losses, metrics, models
+from latentlab_helpers import results as shown
+from tools.claims import __main__ as tool
+from tools.claims import measures, rules, runs
+from tools.claims.rules import BOTH, CLAIMS, Claim, Part
+from tools.quote import quote
 
 ROOT = Path(__file__).resolve().parents[2]
 SUBJECTS = {
     who for claim in CLAIMS.values() for part in claim.parts for who in (part.subject, part.reference)
 }
-COMPARATIVE = [n for n, claim in CLAIMS.items() if any(p.reference in claims.BOTH for p in claim.parts)]
+COMPARATIVE = [n for n, claim in CLAIMS.items() if any(p.reference in BOTH for p in claim.parts)]
 
 
 @pytest.fixture(scope="module")
 def results():
-    return claims.load()
+    return shown.load("claims")
 
 
 def swapped(measured):
@@ -73,7 +75,7 @@ def test_a_verdict_counts_the_parts(error, share, verdict):
 
 def test_a_control_made_from_a_model_is_held_against_that_model():
     """The AE is ahead of its own control; of the VAE's, or of the mean of both, it isn't."""
-    parts = [Part("share", who, "control", lower=False, margin=0.02, relative=False) for who in claims.BOTH]
+    parts = [Part("share", who, "control", lower=False, margin=0.02, relative=False) for who in BOTH]
     measured = {
         "ae": {"share": [0.5, 0.5]},
         "vae": {"share": [0.9, 0.9]},
@@ -103,7 +105,7 @@ def test_seeds_are_paired_and_none_is_left_out():
     ],
 )
 def test_mean_and_spread(values, text):
-    assert claims.mean_and_spread(values) == text
+    assert shown.mean_and_spread(values) == text
 
 
 def test_a_line_of_the_ledger_has_the_numbers_and_both_rules(monkeypatch):
@@ -114,23 +116,23 @@ def test_a_line_of_the_ledger_has_the_numbers_and_both_rules(monkeypatch):
         "vae": {"error": [10, 10], "share": [0.7, 0.72]},
         "control": {"share": [0.5, 0.5]},
     }
-    lines = claims.table([11], measured).splitlines()
-    assert lines[2] == "| **11. It is so: holds partly** (control: chance) | | | | | |"
-    assert lines[3] == "| error | 9.1 ± 0.1 | 10.0 ± 0.0 |  | AE below VAE by 5 % | 2 of 2 |"
-    assert lines[4] == (
+    lines = rules.rows(11, measured)
+    assert lines[0] == "| **11. It is so: holds partly** (control: chance) | | | | | |"
+    assert lines[1] == "| error | 9.1 ± 0.1 | 10.0 ± 0.0 |  | AE below VAE by 5 % | 2 of 2 |"
+    assert lines[2] == (
         "| share | 0.55 ± 0.07 | 0.71 ± 0.01 | 0.500 ± 0.000 | "
         "AE above control by 0.02<br>VAE above control by 0.02 | 1 of 2<br>2 of 2 |"
     )
-    assert len(lines) == 5
+    assert len(lines) == 3
 
 
 # --- the results that the repository holds -----------------------------------------------------------
 
 
 def test_the_file_holds_every_run_of_the_matrix(results):
-    runs = {run.name: run for run in tool.matrix()}
-    assert set(results["runs"]) == set(runs) and len(runs) == len(tool.matrix())
-    for name, run in runs.items():
+    planned = {run.name: run for run in runs.matrix()}
+    assert set(results["runs"]) == set(planned) and len(planned) == len(runs.matrix())
+    for name, run in planned.items():
         settings = results["runs"][name]["settings"]
         assert settings["seed"] == run.seed and settings["latent_dim"] == run.latent_dim
         assert results["runs"][name]["numbers"] and results["runs"][name]["seconds"] > 0
@@ -138,15 +140,33 @@ def test_the_file_holds_every_run_of_the_matrix(results):
 
 
 def test_what_is_judged_follows_from_the_runs(results):
-    assert tool.measured(results["runs"]) == results["measured"]
+    assert runs.measured(results["runs"]) == results["measured"]
 
 
-def test_the_ledger_in_the_readme_follows_from_the_runs(results):
-    ledger = claims.table(list(CLAIMS), tool.measured(results["runs"]))
-    readme = (ROOT / "README.md").read_text("utf-8")
-    assert f"<!-- claims -->\n{ledger}\n<!-- /claims -->" in readme
-    verdicts = re.findall(r"\*\*(\d+)\. .*?: (holds|holds partly|does not hold)\*\*", ledger)
+def test_the_ledger_follows_from_the_runs(results):
+    measured = runs.measured(results["runs"])
+    assert json.loads(json.dumps(rules.ledger(measured))) == results["ledger"]
+    assert (results["seeds"], results["sizes"]) == (list(rules.SEEDS), list(rules.SIZES))
+    page = (ROOT / "docs" / "ledger.md").read_text("utf-8")
+    assert f"<!-- claims -->\n{shown.table(*CLAIMS)}\n<!-- /claims -->" in page
+    verdicts = re.findall(r"\*\*(\d+)\. .*?: (holds|holds partly|does not hold)\*\*", page)
     assert [int(number) for number, _ in verdicts] == list(range(1, 11))
+
+
+def test_the_ledger_counts_who_agrees_and_who_says_the_contrary():
+    measured = {"ae": {"error": [90, 100, 107]}, "vae": {"error": [100, 100, 100]}}
+    assert (BELOW.agreeing(measured), BELOW.opposing(measured)) == ((1, 3), 1), "by the margin, either way"
+    assert ABOVE.opposing({"vae": {"share": [0]}, "control": {"share": [1]}}) == 0, "a control claims nothing"
+
+
+def test_what_notebooks_ask_of_the_ledger():
+    assert shown.claim(3)["text"] == CLAIMS[3].text
+    assert [part["metric"] for part in shown.claim(5)["parts"]] == [part.metric for part in CLAIMS[5].parts]
+    assert shown.table(1, 2).count("\n| **") == 2
+    with pytest.raises(ValueError, match="no claim 11; the ledger has 1 to 10"):
+        shown.claim(11)
+    with pytest.raises(ValueError, match="'claim'; there are: attributes, bench, claims"):
+        shown.load("claim")
 
 
 def test_there_are_ten_claims_each_measured_on_five_seeds(results):
@@ -164,7 +184,7 @@ def test_there_are_ten_claims_each_measured_on_five_seeds(results):
 def test_a_comparative_verdict_flips_when_ae_and_vae_are_swapped(number, results):
     """Whatever holds of one against the other can't hold when they change places."""
     before, after = results["measured"], swapped(results["measured"])
-    comparing = [part for part in CLAIMS[number].parts if part.reference in claims.BOTH]
+    comparing = [part for part in CLAIMS[number].parts if part.reference in BOTH]
     for part in comparing:
         assert not (part.holds(before) and part.holds(after)), part
     if comparing == list(CLAIMS[number].parts) and CLAIMS[number].verdict(before) == "holds":
@@ -176,7 +196,7 @@ def test_no_claim_holds_of_the_control_itself(number, results):
     control = results["measured"]["control"]
     against = [part for part in CLAIMS[number].parts if part.reference == "control"]
     measured = dict(results["measured"])
-    for who in claims.BOTH:
+    for who in BOTH:
         measured[who] = {**control, **measured[f"{who} control"]}
     assert not any(part.holds(measured) for part in against)
     if against and len(against) == len(CLAIMS[number].parts):
@@ -190,9 +210,9 @@ def test_every_claim_is_comparative_or_has_a_control():
 
 
 def test_a_recorded_run_can_be_repeated(results):
-    run = tool.Run("ae", 2, 3, groups=("compression",))
+    run = runs.Run("ae", 2, 3, groups=("compression",))
     assert run.name in results["runs"]
-    numbers = tool.perform(run)["numbers"]
+    numbers = runs.perform(run)["numbers"]
     assert set(numbers) == {"test MSE, 2-D", "test loss"}
     for name, value in numbers.items():
         assert value == pytest.approx(results["runs"][run.name]["numbers"][name], rel=0.05), name
@@ -202,8 +222,8 @@ def test_a_recorded_run_can_be_repeated(results):
 
 
 def test_pca_as_a_model_is_pca():
-    pca = tool.Linear(4)
-    images, x = datasets.load("mnist", "train").images, tool.floats("test")[:200]
+    pca = measures.Linear(4)
+    images, x = datasets.load("mnist", "train").images, measures.floats("test")[:200]
     direct = PCA(4, svd_solver="covariance_eigh").fit(datasets.to_float(images).flatten(1).numpy())
     expected = direct.inverse_transform(direct.transform(x.flatten(1).numpy()))
     np.testing.assert_allclose(metrics.reconstruct(pca, x).flatten(1), np.clip(expected, 0, 1), atol=2e-3)
@@ -216,7 +236,7 @@ def test_the_pace_is_read_from_its_curve():
         {"step": 25 * i, "seconds": float(i), "loss": 100 + 400 * 0.5**i, "mse": 1 / (i + 1)}
         for i in range(41)
     ]
-    assert tool.pace_numbers(points) == {
+    assert runs.pace_numbers(points) == {
         "steps to 95 %": 125,  # 1 - 0.5⁵ is the first above 0.95
         "seconds to 95 %": 5.0,
         "test MSE after 600 steps": 1 / 25,
@@ -224,27 +244,29 @@ def test_the_pace_is_read_from_its_curve():
 
 
 def test_the_pace_is_taken_without_the_time_of_looking(few, monkeypatch):
-    monkeypatch.setattr(tool, "data", lambda split: datasets.ImageSet(few.byte(), torch.zeros(len(few))))
-    monkeypatch.setattr(tool, "PACE_EPOCHS", 10)
-    run = tool.Run("ae", 2, 0, constant_lr=True, groups=("pace",))
-    model, history, points = tool.train(run)
+    monkeypatch.setattr(runs, "data", lambda split: datasets.ImageSet(few.byte(), torch.zeros(len(few))))
+    monkeypatch.setattr(runs, "PACE_EPOCHS", 10)
+    run = runs.Run("ae", 2, 0, constant_lr=True, groups=("pace",))
+    model, history, points = runs.train(run)
     assert [point["step"] for point in points] == list(range(0, 101, 10))
     assert points[-1]["loss"] < points[0]["loss"]
     assert points[-1]["seconds"] <= sum(history.seconds)
-    again = tool.train(run)[0]
+    again = runs.train(run)[0]
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
 
 
 def test_pairs_differ_and_follow_their_seed():
-    starts, ends = tool.pairs(1, 3, 8)
-    assert starts.shape == ends.shape == (tool.PAIRS, 1, 28, 28)
-    assert not torch.equal(starts, tool.pairs(2, 3, 8)[0]) and torch.equal(starts, tool.pairs(1, 3, 8)[0])
-    starts, ends = tool.pairs(1)
-    assert len(starts) == tool.PAIRS and (starts - ends).flatten(1).norm(dim=1).min() > 0
+    starts, ends = measures.pairs(1, 3, 8)
+    assert starts.shape == ends.shape == (measures.PAIRS, 1, 28, 28)
+    assert not torch.equal(starts, measures.pairs(2, 3, 8)[0]) and torch.equal(
+        starts, measures.pairs(1, 3, 8)[0]
+    )
+    starts, ends = measures.pairs(1)
+    assert len(starts) == measures.PAIRS and (starts - ends).flatten(1).norm(dim=1).min() > 0
 
 
 def test_a_blend_is_straight_and_even():
-    numbers = tool.path_numbers(tool.blended(*tool.pairs(0)), 16)
+    numbers = measures.path_numbers(measures.blended(*measures.pairs(0)), 16)
     assert numbers == {
         "path length, 16-D": pytest.approx(1, abs=1e-4),
         "path unevenness, 16-D": pytest.approx(0, abs=1e-3),
@@ -262,13 +284,13 @@ class Thick(torch.nn.Module):
 
 
 def test_a_direction_that_thickens_correlates_with_thickness():
-    bases = torch.randn(5, 3, generator=tool.generator(0)) * 0.1
+    bases = torch.randn(5, 3, generator=measures.generator(0)) * 0.1
     along, across = torch.tensor([1.5, 0, 0]), torch.tensor([0, 1.5, 0])
-    r, change = tool.response(Thick(), bases, along, "thickness")
+    r, change = measures.response(Thick(), bases, along, "thickness")
     assert r > 0.98 and change == pytest.approx(3, rel=0.1)
-    r, change = tool.response(Thick(), bases, -along, "thickness")
+    r, change = measures.response(Thick(), bases, -along, "thickness")
     assert r < -0.98 and change == pytest.approx(-3, rel=0.1)
-    r, change = tool.response(Thick(), bases, across, "thickness")
+    r, change = measures.response(Thick(), bases, across, "thickness")
     assert not abs(r) > 0.1 and abs(change) < 0.1
 
 
@@ -277,17 +299,17 @@ def test_losses_of_the_runs_are_the_same_reconstruction(few):
     torch.manual_seed(0)
     ae = models.Autoencoder(3)
     expected = losses.bernoulli(ae(x), x)
-    assert torch.equal(tool.Run("ae", 3, 0).loss(ae, x)["loss"], expected)
+    assert torch.equal(runs.Run("ae", 3, 0).loss(ae, x)["loss"], expected)
     torch.manual_seed(0)
     vae = models.VariationalAutoencoder(3)
-    terms = tool.Run("vae", 3, 0, beta=4.0).loss(vae, x, tool.generator(0))
+    terms = runs.Run("vae", 3, 0, beta=4.0).loss(vae, x, measures.generator(0))
     torch.testing.assert_close(terms["loss"], terms["reconstruction"] + 4 * terms["kl"])
 
 
 @pytest.fixture
 def small(monkeypatch, tmp_path):
     """A matrix whose runs cost nothing, in a repository of its own."""
-    runs = [run for run in tool.matrix() if run.latent_dim == 4]
+    few = [run for run in tool.matrix() if run.latent_dim == 4]
     numbers = dict.fromkeys((part.metric for claim in CLAIMS.values() for part in claim.parts), 1.0)
     performed = []
 
@@ -298,10 +320,11 @@ def small(monkeypatch, tmp_path):
         return {"settings": {"seed": run.seed}, "numbers": numbers, "seconds": 1.0}
 
     perform.stop = None
-    monkeypatch.setattr(tool, "matrix", lambda: runs)
+    monkeypatch.setattr(tool, "matrix", lambda: few)
     monkeypatch.setattr(tool, "perform", perform)
     monkeypatch.setattr(tool, "RESULTS", tmp_path / "claims.json")
-    monkeypatch.setattr(tool, "quote", lambda text, name: (tmp_path / "ledger.md").write_text(text, "utf-8"))
+    monkeypatch.setattr(tool, "LEDGER", tmp_path / "ledger.md")
+    (tmp_path / "ledger.md").write_text("<!-- claims -->\nold\n<!-- /claims -->\n", "utf-8")
     monkeypatch.setattr(tool, "measured", lambda runs: dict.fromkeys(("ae", "vae", "control"), {
         part.metric: [1.0] * 5 for claim in CLAIMS.values() for part in claim.parts
     }))  # fmt: skip
@@ -315,7 +338,7 @@ def test_it_goes_on_where_it_was_stopped(small, capsys):
     with pytest.raises(KeyboardInterrupt):
         tool.main()
     assert len(json.loads((folder / "claims.json").read_text())["runs"]) == 3
-    assert not (folder / "ledger.md").exists()
+    assert "old" in (folder / "ledger.md").read_text("utf-8")
     perform.stop = None
     assert tool.main() == 0
     assert performed == [run.name for run in tool.matrix()], "none twice, none left out"
@@ -327,19 +350,25 @@ def test_it_goes_on_where_it_was_stopped(small, capsys):
 def test_results_of_two_versions_do_not_mix(small, capsys, monkeypatch):
     performed, perform, folder = small
     (folder / "claims.json").write_text(json.dumps({"versions": {"torch": "0"}, "runs": {}}))
-    assert tool.main() == 2 and "--fresh" in capsys.readouterr().out and not performed
+    with pytest.raises(SystemExit, match="2"):
+        tool.main()
+    assert "--fresh" in capsys.readouterr().err and not performed
     monkeypatch.setattr("sys.argv", ["claims", "--fresh"])
     assert tool.main() == 0 and len(performed) == len(tool.matrix())
 
 
 def test_a_word_that_it_does_not_know_is_refused(small, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["claims", "--again"])
-    assert tool.main() == 2 and "--again" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="2"):
+        tool.main()
+    assert "--again" in capsys.readouterr().err
 
 
 def test_quote_writes_between_the_right_marks(tmp_path):
-    readme = tmp_path / "README.md"
+    page = tmp_path / "page.md"
     both = "<!-- claims -->\n{}\n<!-- /claims -->\n<!-- bench -->\nold\n<!-- /bench -->\n"
-    readme.write_text(both.format(""), "utf-8")
-    bench.quote("new", readme, "claims")
-    assert readme.read_text("utf-8") == both.format("new")
+    page.write_text(both.format(""), "utf-8")
+    quote(page, "claims", "new")
+    assert page.read_text("utf-8") == both.format("new")
+    with pytest.raises(ValueError, match="no marks <!-- speed -->"):
+        quote(page, "speed", "new")

@@ -1,3 +1,5 @@
+"""The figures: what they show, refuse, and say to readers who don't see them."""
+
 import base64
 import io
 
@@ -7,87 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from latentlab_helpers import latent, metrics, plots
-from latentlab_helpers.models import Autoencoder, VariationalAutoencoder
-
-
-def test_lerp_is_a_straight_line_with_even_steps():
-    start, end = torch.tensor([1.0, -1.0, 0.0]), torch.tensor([3.0, 1.0, 0.0])
-    line = latent.lerp(start, end, 5)
-    assert torch.equal(line[0], start) and torch.equal(line[-1], end)
-    torch.testing.assert_close(line.diff(dim=0), ((end - start) / 4).expand(4, 3))
-    with pytest.raises(ValueError, match="2 steps or more"):
-        latent.lerp(start, end, 1)
-    bytes_too = latent.lerp(torch.tensor([0], dtype=torch.uint8), torch.tensor([10], dtype=torch.uint8), 3)
-    assert bytes_too.flatten().tolist() == [0, 5, 10]
-
-
-def test_grid_is_laid_out_as_it_is_drawn():
-    points = latent.grid([-1, 10], [1, 30], 3)
-    expected = [[-1, 30], [0, 30], [1, 30], [-1, 20], [0, 20], [1, 20], [-1, 10], [0, 10], [1, 10]]
-    assert points.tolist() == expected
-
-
-def test_prior_grid_cuts_the_prior_into_equal_shares():
-    shares = torch.distributions.Normal(0.0, 1.0).cdf(latent.prior_grid(5))
-    middles = torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9])
-    torch.testing.assert_close(shares[:5, 0], middles)
-    torch.testing.assert_close(shares[::5, 1], middles.flip(0))
-    for n in (0, 2.5):
-        with pytest.raises(ValueError, match="whole number of rows"):
-            latent.prior_grid(n)
-
-
-def test_active_units(generator):
-    mu = torch.randn(5000, 3, generator=generator) * torch.tensor([1.0, 0.09, 0.12]) + 7
-    assert latent.active_units(mu).tolist() == [True, False, True]
-    assert latent.active_units(mu, threshold=0.02).tolist() == [True, False, False]
-    assert torch.equal(latent.active_units(mu), latent.active_units(mu, threshold=0.01))
-    barely = torch.tensor([[0.0], [0.145]])  # a variance of 0.0105
-    assert latent.active_units(barely).item()
-
-
-@pytest.mark.parametrize("kind", [Autoencoder, VariationalAutoencoder])
-def test_embed_and_reconstruct_are_noiseless_and_whole(few, kind):
-    model = kind(3)
-    x = few.float() / 255
-    with torch.no_grad():
-        code = model.encode(x)
-        mu = code[0] if kind is VariationalAutoencoder else code
-        images = model.decode(mu)
-    torch.testing.assert_close(metrics.embed(model, few, batch_size=300), mu)
-    torch.testing.assert_close(metrics.reconstruct(model, few, batch_size=300), images)
-    expected = (images - x).square().mean().item()
-    assert metrics.reconstruction_mse(model, few, batch_size=300) == pytest.approx(expected, rel=1e-5)
-
-
-def test_report_prints_and_asserts(capsys):
-    metrics.report("test MSE", 0.0353, 0.0338, rel=0.05)
-    assert capsys.readouterr().out == "test MSE = 0.0353 (expected 0.0338 ± 5 %)\n"
-    for value in (0.0356, 0.032, float("nan")):
-        with pytest.raises(AssertionError, match="test MSE.*out of range"):
-            metrics.report("test MSE", value, 0.0338, rel=0.05)
-    with pytest.raises(AssertionError):  # relative to what is expected, not to what came out
-        metrics.report("test MSE", 1.51, 1.0, rel=0.5)
-    metrics.report("below zero", -4.1, -4, rel=0.05)
-    with pytest.raises(AssertionError):
-        metrics.report("wrong sign", 4.0, -4, rel=0.05)
-
-
-def test_neighbour_agreement_on_cases_whose_answer_is_known(train, test):
-    real, labels = train.images[:2000].float() / 255, train.labels[:2000]
-    assert metrics.neighbour_agreement(real, real, labels, k=1) == 1
-    assert metrics.neighbour_agreement(real[:200], real, torch.zeros_like(labels)) == 1
-    generator = torch.Generator().manual_seed(0)
-    shuffled = labels[torch.randperm(2000, generator=generator)]
-    assert metrics.neighbour_agreement(real, real, shuffled, k=2) == pytest.approx(0.1, abs=0.03)
-    two_blobs = torch.tensor([0.0, 0.01, 0.02, 0.9, 0.91, 0.92]).view(6, 1, 1, 1)
-    kinds = torch.tensor([0, 0, 1, 2, 2, 2])
-    ask = torch.tensor([0.0, 0.95]).view(2, 1, 1, 1)
-    assert metrics.neighbour_agreement(ask, two_blobs, kinds, k=3) == 0.5
-    for k, labels in ((0, kinds), (3, kinds[:5])):
-        with pytest.raises(ValueError, match="needs a label"):
-            metrics.neighbour_agreement(ask, two_blobs, labels, k=k)
+from latentlab_helpers import plots
 
 
 def test_colours_survive_the_png():

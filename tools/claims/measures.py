@@ -1,114 +1,32 @@
-"""Put the ten claims to the test: train every run of the matrix, measure it, and write the ledger.
-
-    python course.py claims [--fresh]     about half an hour; goes on where it was stopped
-
-The rules are in latentlab_helpers/claims.py. Each run is a training from its own seed; its numbers go to
-results/claims.json as soon as it is measured, and the ledger into the README after the last. `--fresh` throws
-the file away and starts again, as it must when the versions have changed.
-"""
+"""What is measured on a trained model, a function for each group: (model, run, history) to {name: number}."""
 
 from __future__ import annotations
 
 import functools
-import json
-import os
 import statistics
-import sys
-import time
-from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import torch
+from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import TSNE
+from sklearn.metrics import adjusted_rand_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import nn
-from torch.optim.optimizer import register_optimizer_step_post_hook
-from tqdm.auto import tqdm
 
-from latentlab_helpers import (
-    attributes,
-    checkpoints,
-    claims,
-    datasets,
-    latent,
-    losses,
-    metrics,
-    models,
-    training,
-)
-from tools.bench import quote
-from tools.weights import versions
-
-RESULTS = Path(__file__).resolve().parent.parent / "results" / "claims.json"
-SEEDS = claims.SEEDS
-BETAS = (0.25, 0.5, 2.0, 4.0, 8.0)
-EPOCHS = 5
-PERPLEXITIES = (5, 30, 100)
-PACE_EPOCHS, PACE_LR = 10, 1e-3  # a constant learning rate: Adam's default
-FINE, COARSE = 10, 100  # steps between two looks, in the first epoch and later
+from latentlab_helpers import attributes, checkpoints, datasets, latent, metrics, models, training
+from tools.claims.rules import ATTRIBUTES, SIZES
 
 # How many images each measure sees
 CODES, MAPPED, PAIRS, FRAMES, SAMPLES, BASES = 10_000, 2_000, 100, 11, 5_000, 100
 HALF_WAY = slice(3, 8)  # of eleven frames: t from 0.3 to 0.7
+PERPLEXITIES = (5, 30, 100)
 OWN = "control: "  # before the name of a number that a model's own control has
 STRENGTHS = torch.linspace(-1, 1, 5)  # of an attribute's vector
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training and what is measured on it. `groups` are the functions below, by name."""
-
-    kind: str  # ae, vae, control
-    latent_dim: int
-    seed: int
-    beta: float = 1.0
-    reconstruction: str = "bernoulli"
-    constant_lr: bool = False
-    groups: tuple[str, ...] = ("compression",)
-
-    @property
-    def name(self) -> str:
-        return f"{self.recipe}_seed{self.seed}"
-
-    @property
-    def recipe(self) -> str:
-        """What runs of all seeds have in common."""
-        extra = "" if self.beta == 1 else f"_beta{self.beta:g}"
-        extra += "" if self.reconstruction == "bernoulli" else f"_{self.reconstruction}"
-        return f"{self.kind}_{self.latent_dim}{extra}{'_constant' * self.constant_lr}"
-
-    @property
-    def loss(self):
-        reconstruction = getattr(losses, self.reconstruction)
-        if self.kind == "vae":
-            return functools.partial(losses.negative_elbo, beta=self.beta, reconstruction=reconstruction)
-        return functools.partial(losses.autoencoder_loss, reconstruction=reconstruction)
-
-
-MAIN = (
-    "compression", "fall", "sharp", "paths", "structure",
-    "maps", "morph", "neighbours", "samples", "directions",
-)  # fmt: skip
-
-
-def matrix() -> list[Run]:
-    """Every run, the ones that most claims rest on first."""
-    runs = []
-    for seed, kind in product(SEEDS, ("ae", "vae")):
-        runs.append(Run(kind, 16, seed, groups=MAIN))
-        runs.append(Run(kind, 2, seed, groups=("compression", "structure", "neighbours")))
-        runs.append(Run(kind, 16, seed, constant_lr=True, groups=("pace",)))
-    runs += [Run("control", 16, seed, groups=("controls",)) for seed in SEEDS]
-    sizes = [size for size in claims.SIZES if size not in (2, 16)]
-    runs += [Run(kind, size, seed) for seed, size, kind in product(SEEDS, sizes, ("ae", "vae"))]
-    runs += [
-        Run("vae", 16, seed, beta, groups=("compression", "samples")) for seed, beta in product(SEEDS, BETAS)
-    ]
-    runs += [Run("ae", 16, seed, reconstruction="mse", groups=("compression", "sharp")) for seed in SEEDS]
-    return runs
 
 
 @functools.cache
@@ -130,7 +48,7 @@ def classifier() -> models.Classifier:
 def measured_attributes() -> dict[str, torch.Tensor]:
     """Of the first training images."""
     images = data("train").images[: CODES // 2]
-    return {name: getattr(attributes, name)(images) for name in claims.ATTRIBUTES}
+    return {name: getattr(attributes, name)(images) for name in ATTRIBUTES}
 
 
 def generator(seed: int) -> torch.Generator:
@@ -148,63 +66,6 @@ def judged(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def real_features(split: str) -> torch.Tensor:
     """The classifier's features of real digits, which every set of samples is compared with."""
     return judged(floats(split)[:SAMPLES])[0]
-
-
-# --- What is trained -------------------------------------------------------------------------------
-
-
-def train(run: Run) -> tuple[nn.Module, training.History, list[dict]]:
-    """The trained model, its history, and for a run at a constant learning rate its pace."""
-    torch.manual_seed(run.seed)
-    kind = models.VariationalAutoencoder if run.kind == "vae" else models.Autoencoder
-    model = kind(run.latent_dim)
-    settings = {"loss": run.loss, "seed": run.seed, "progress": False}
-    if not run.constant_lr:
-        history = training.fit(
-            model, data("train").images, test_images=data("test").images, epochs=EPOCHS, **settings
-        )
-        return model, history, []
-    pace = Pace(model, run)
-    handle = register_optimizer_step_post_hook(pace)
-    try:
-        history = training.fit(
-            model, data("train").images, epochs=PACE_EPOCHS, lr=PACE_LR, schedule=constant, **settings
-        )
-    finally:
-        handle.remove()
-    return model, history, pace.points
-
-
-def constant(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LRScheduler:
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
-
-
-class Pace:
-    """The test loss and test MSE every few steps, and the seconds of training until then."""
-
-    def __init__(self, model: nn.Module, run: Run):
-        self.model, self.loss = model, run.loss
-        self.images = data("test").images[:MAPPED]
-        self.step, self.points, self.looking = 0, [], 0.0
-        self.start = time.perf_counter()
-        self._look()
-
-    def __call__(self, optimizer, *_) -> None:
-        self.step += 1
-        if self.step % (FINE if self.step <= 600 else COARSE) == 0:
-            self._look()
-
-    def _look(self) -> None:
-        before = time.perf_counter()
-        self.points.append(
-            {
-                "step": self.step,
-                "seconds": before - self.start - self.looking,
-                "loss": training.evaluate(self.model, self.images, self.loss)["loss"],
-                "mse": metrics.reconstruction_mse(self.model, self.images),
-            }
-        )
-        self.looking += time.perf_counter() - before
 
 
 class Linear(nn.Module):
@@ -231,9 +92,6 @@ def pca(latent_dim: int) -> Linear:
     return Linear(latent_dim)
 
 
-# --- What is measured ------------------------------------------------------------------------------
-
-
 def compression(model, run, history) -> dict:
     terms = training.evaluate(model, data("test").images, run.loss)
     mse = metrics.reconstruction_mse(model, data("test").images)
@@ -248,18 +106,6 @@ def fall(model, run, history) -> dict:
     return {
         f"fall of the {name} loss": 1 - series["loss"][-1] / series["loss"][0]
         for name, series in (("training", history.train), ("test", history.test))
-    }
-
-
-def pace_numbers(points: list[dict]) -> dict:
-    """When 95 % of the fall from the first test loss to the last is done, and the MSE after an epoch."""
-    first, last = points[0]["loss"], points[-1]["loss"]
-    done = next(point for point in points if first - point["loss"] >= 0.95 * (first - last))
-    equal = next(point for point in points if point["step"] == 600)
-    return {
-        "steps to 95 %": done["step"],
-        "seconds to 95 %": done["seconds"],
-        "test MSE after 600 steps": equal["mse"],
     }
 
 
@@ -335,9 +181,9 @@ def structure(model, run, history) -> dict:
     size = f"{run.latent_dim}-D"
     return {
         f"k-NN, {size}": metrics.knn_accuracy(codes, labels, test_codes, test_labels),
-        f"linear probe, {size}": metrics.linear_probe(codes, labels, test_codes, test_labels),
+        f"linear probe, {size}": linear_probe(codes, labels, test_codes, test_labels),
         f"silhouette, {size}": metrics.silhouette(test_codes[:MAPPED], test_labels[:MAPPED]),
-        f"k-means, {size}": metrics.cluster_agreement(test_codes, test_labels, seed=run.seed),
+        f"k-means, {size}": cluster_agreement(test_codes, test_labels, seed=run.seed),
     }
 
 
@@ -388,7 +234,7 @@ def samples(model, run, history) -> dict:
     for name, z in (("N(0, I)", normal), ("fitted Gaussian", codes.mean(0) + normal @ spread.T)):
         with models.evaluating(model):
             features, confidence = judged(model.decode(z))
-        numbers[f"Fréchet distance, {name}"] = metrics.frechet_distance(features, real_features("test"))
+        numbers[f"Fréchet distance, {name}"] = frechet_distance(features, real_features("test"))
         numbers[f"confidence, {name}"] = confidence.mean().item()
     for name, best in (("Fréchet distance", min), ("confidence", max)):
         both = (numbers[f"{name}, N(0, I)"], numbers[f"{name}, fitted Gaussian"])
@@ -441,10 +287,10 @@ def controls(model, run, history) -> dict:
         terms = training.evaluate(untrained, data(split).images[:CODES], seed=seed)
         series.setdefault("loss", []).append(terms["loss"])
     numbers = fall(None, run, twice)
-    errors = metrics.pca_mse(data("train").images, data("test").images, claims.SIZES)
+    errors = metrics.pca_mse(data("train").images, data("test").images, SIZES)
     numbers |= {f"test MSE, {size}-D": error for size, error in errors.items()}
     for size in (2, 16):
-        numbers |= structure(pca(size), Run("control", size, run.seed), None)
+        numbers |= structure(pca(size), replace(run, latent_dim=size), None)
     numbers |= sharp(pca(16), run, None) | samples(pca(16), run, None)
     numbers |= path_numbers(blended(*pairs(run.seed)), 16)
     numbers |= morph_numbers(blended(*pairs(run.seed, 3, 8)))
@@ -452,107 +298,45 @@ def controls(model, run, history) -> dict:
     numbers["confidence, real digits"] = judged(real)[1].mean().item()
     distances = metrics.nearest_real_distance(real, floats("train"))
     numbers["distance to a real digit, real digits"] = distances.mean().item()
-    numbers["Fréchet distance, real digits"] = metrics.frechet_distance(
-        *map(real_features, ("train", "test"))
-    )
+    numbers["Fréchet distance, real digits"] = frechet_distance(*map(real_features, ("train", "test")))
     return numbers
 
 
-# --- Bookkeeping -----------------------------------------------------------------------------------
+# --- Measures that no lesson computes itself
 
 
-def perform(run: Run) -> dict:
-    """Train and measure one run."""
-    start = time.perf_counter()
-    result: dict = {"settings": {key: value for key, value in asdict(run).items() if key != "groups"}}
-    if run.kind == "control":
-        numbers = controls(None, run, None)
-    else:
-        model, history, points = train(run)
-        result["training seconds"] = round(sum(history.seconds), 2)
-        if points:
-            numbers = pace_numbers(points)
-            result["curve"] = [[rounded(point[key]) for key in ("step", "loss", "mse")] for point in points]
-        else:
-            numbers = {}
-            result["curve"] = {
-                name: [rounded(value) for value in series["loss"]]
-                for name, series in (("train", history.train), ("test", history.test))
-            }
-        for group in run.groups:
-            if group != "pace":
-                numbers |= globals()[group](model, run, history)
-    result["numbers"] = {name: rounded(value) for name, value in numbers.items()}
-    result["seconds"] = round(time.perf_counter() - start, 1)
-    return result
+def frechet_distance(a: torch.Tensor, b: torch.Tensor) -> float:
+    """The Fréchet distance between Gaussians fitted to two sets of features (n, d) and (m, d): 0 if alike.
+
+    |mu1 - mu2|² + tr(C1 + C2 - 2 (C1 C2)^½), in the features' unit, squared. Few rows make it too large:
+    compare equal numbers. Sources: Dowson and Landau, J. Multivariate Analysis 12 (1982), 450; as a measure
+    of samples, Heusel et al., arXiv:1706.08500.
+    """
+    mu1, mu2 = (part.double().mean(dim=0) for part in (a, b))
+    c1, c2 = (part.double().T.cov().view(len(mu1), -1) for part in (a, b))
+    values, vectors = torch.linalg.eigh(c1)
+    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    # C1 C2 has the eigenvalues of C1^½ C2 C1^½, which is symmetric, so that they come out real and accurate.
+    shared = torch.linalg.eigvalsh(root @ c2 @ root).clamp(min=0).sqrt().sum()
+    return ((mu1 - mu2).square().sum() + c1.trace() + c2.trace() - 2 * shared).clamp(min=0).item()
 
 
-def rounded(value: float) -> float:
-    return float(f"{value:.6g}")
+def linear_probe(codes, labels, test_codes, test_labels) -> float:
+    """The share of test codes that a linear classifier (logistic regression), fitted to codes, gets right.
+
+    Each dimension is standardized. Source: Alain and Bengio, arXiv:1610.01644.
+    """
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    # In float32 the optimizer's line search can fail before it has converged.
+    probe.fit(codes.double().numpy(), labels.numpy())
+    return float(probe.score(test_codes.numpy(), test_labels.numpy()))
 
 
-def measured(runs: dict[str, dict]) -> dict[str, dict[str, list[float]]]:
-    """What the claims are judged by: each metric's numbers in the seeds' order, of models and controls."""
-    result: dict = {"ae": {}, "vae": {}, "control": {}, "ae control": {}, "vae control": {}}
-    wanted = {part.metric for claim in claims.CLAIMS.values() for part in claim.parts}
-    for run in matrix():  # in which seeds rise
-        if run.beta != 1 or run.reconstruction != "bernoulli":
-            continue  # beside the claims
-        for name, value in runs[run.name]["numbers"].items():
-            own = name.startswith(OWN)
-            metric = name.removeprefix(OWN)
-            if metric in wanted:
-                result[f"{run.kind} control" if own else run.kind].setdefault(metric, []).append(value)
-    return result
+def cluster_agreement(codes: torch.Tensor, labels: torch.Tensor, seed: int = 0) -> float:
+    """How well k-means, which sees no labels, finds them (adjusted Rand index): 1 exactly, 0 by chance.
 
-
-def save(results: dict) -> None:
-    part = RESULTS.with_suffix(".part")
-    part.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    os.replace(part, RESULTS)
-
-
-def plan(runs: list[Run], done: dict) -> str:
-    """The matrix, a line for each kind of run."""
-    finished = Counter(run.recipe for run in runs if run.name in done)
-    kinds = Counter(run.recipe for run in runs)
-    groups = {run.recipe: ", ".join(run.groups) for run in runs}
-    lines = [
-        f"{name:24} {finished[name]} of {count} seeds done   {groups[name]}" for name, count in kinds.items()
-    ]
-    return "\n".join(lines)
-
-
-def main() -> int:
-    arguments = sys.argv[1:]
-    if unknown := [text for text in arguments if text != "--fresh"]:
-        print(f"claims knows no {', '.join(unknown)}; there is only --fresh")
-        return 2
-    made_by = versions()
-    results = {"versions": made_by, "runs": {}}
-    if RESULTS.is_file() and "--fresh" not in arguments:
-        results = json.loads(RESULTS.read_text("utf-8"))
-        if results["versions"] != made_by and len(results["runs"]) < len(matrix()):
-            print(
-                f"{RESULTS.name} was begun with other versions ({results['versions']}), and numbers of two "
-                "don't mix: start again with 'python course.py claims --fresh'"
-            )
-            return 2
-    runs = matrix()
-    todo = [run for run in runs if run.name not in results["runs"]]
-    print(plan(runs, results["runs"]), flush=True)
-    bar = tqdm(todo, unit="run")
-    for run in bar:
-        bar.set_postfix_str(run.name)
-        results["runs"][run.name] = perform(run)
-        save(results)
-    results["measured"] = measured(results["runs"])
-    save(results)
-    ledger = claims.table(list(claims.CLAIMS), results["measured"])
-    quote(ledger, name="claims")
-    print(ledger)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    As many clusters as there are labels, the best of 10 starts. Source: Hubert and Arabie, J. Classification
+    2 (1985), 193.
+    """
+    clusters = KMeans(len(labels.unique()), n_init=10, random_state=seed)
+    return float(adjusted_rand_score(labels.numpy(), clusters.fit_predict(codes.numpy())))

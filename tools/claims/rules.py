@@ -1,19 +1,15 @@
 """The ten claims about autoencoders and VAEs: their rules, and the verdicts that follow from measurements.
 
-The rules stand here; `python course.py claims` trains and measures, and writes results/claims.json; notebooks
-03 to 05 show it. Measurements are {"ae" | "vae" | "control": {metric: [one number for each seed]}}. A control
-that is made from each model itself is in "ae control" and "vae control".
+Measurements are {"ae" | "vae" | "control": {metric: [one number for each seed]}}. A control that is made from
+each model itself is in "ae control" and "vae control".
 """
 
 from __future__ import annotations
 
-import json
-import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-from .files import shipped
+from latentlab_helpers.results import mean_and_spread
 
 Measured = Mapping[str, Mapping[str, Sequence[float]]]
 
@@ -49,6 +45,12 @@ class Part:
         pairs = zip(measured[self.subject][self.metric], self.compared_with(measured), strict=True)
         agree = [sign * (a - b) >= self.margin * (abs(b) if self.relative else 1) for a, b in pairs]
         return sum(agree), len(agree)
+
+    def opposing(self, measured: Measured) -> int:
+        """How many seeds say the contrary, by as much: the reference is ahead of the subject."""
+        if self.reference == "control":
+            return 0
+        return replace(self, subject=self.reference, reference=self.subject).agreeing(measured)[0]
 
     def compared_with(self, measured: Measured) -> Sequence[float]:
         """The reference's numbers; of a control that is made from the models, the subject's own."""
@@ -176,48 +178,33 @@ CLAIMS = {
 }
 
 
-def path() -> Path:
-    """Where the results lie."""
-    return shipped("results/claims.json")
+def rows(number: int, measured: Measured) -> list[str]:
+    """A claim's rows of the ledger, as Markdown: itself with its verdict, then its parts."""
+    claim = CLAIMS[number]
+    control = f" (control: {claim.control})" if claim.control else ""
+    lines = [f"| **{number}. {claim.text}: {claim.verdict(measured)}**{control} | | | | | |"]
+    # Of AE and VAE against a control there are two parts with the same numbers: one line for both.
+    for metric in dict.fromkeys(part.metric for part in claim.parts):
+        parts = [part for part in claim.parts if part.metric == metric]
+        cells = [mean_and_spread(measured[who][metric]) if metric in measured[who] else "" for who in NAMES]
+        against = [part.compared_with(measured) for part in parts if part.reference == "control"]
+        if metric not in measured["control"]:  # each model has its own: under one another, as the rules
+            cells[-1] = "<br>".join(map(mean_and_spread, against))
+        rule = "<br>".join(part.rule for part in parts)
+        agreeing = "<br>".join("{} of {}".format(*part.agreeing(measured)) for part in parts)
+        lines.append(f"| {metric} | {' | '.join(cells)} | {rule} | {agreeing} |")
+    return lines
 
 
-def load() -> dict:
-    """The results file: versions, recipe, every run's settings and numbers, and what they come to."""
-    return json.loads(path().read_text("utf-8"))
-
-
-def mean_and_spread(values: Sequence[float]) -> str:
-    """Mean ± sample standard deviation over the seeds, with the decimals that the spread's first digit needs.
-
-    Five decimals at most; if the spread is 0, as for a method without chance, three digits of the mean.
-    """
-    mean, spread = statistics.fmean(values), statistics.stdev(values)
-    last = f"{spread:.0e}" if spread else f"{mean / 100:.0e}"
-    decimals = max(0, min(5, -int(last.split("e")[1])))
-    shown = f"{mean:,.{decimals}f} ± {spread:.{decimals}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-    return shown if float(f"{mean:.{decimals}f}") else shown.replace("-", "")  # no minus before a zero
-
-
-def table(numbers: Sequence[int], measured: Measured) -> str:
-    """The ledger of some claims, as Markdown: each claim with its verdict, then its parts, line by line."""
-    lines = [
-        "| claim, and what was measured | AE | VAE | control | it holds if | seeds |",
-        "|---|---|---|---|---|---|",
-    ]
-    for number in numbers:
-        claim = CLAIMS[number]
-        control = f" (control: {claim.control})" if claim.control else ""
-        lines.append(f"| **{number}. {claim.text}: {claim.verdict(measured)}**{control} | | | | | |")
-        # Of AE and VAE against a control there are two parts with the same numbers: one line for both.
-        for metric in dict.fromkeys(part.metric for part in claim.parts):
-            parts = [part for part in claim.parts if part.metric == metric]
-            cells = [
-                mean_and_spread(measured[who][metric]) if metric in measured[who] else "" for who in NAMES
-            ]
-            against = [part.compared_with(measured) for part in parts if part.reference == "control"]
-            if metric not in measured["control"]:  # each model has its own: under one another, as the rules
-                cells[-1] = "<br>".join(map(mean_and_spread, against))
-            rules = "<br>".join(part.rule for part in parts)
-            agreeing = "<br>".join("{} of {}".format(*part.agreeing(measured)) for part in parts)
-            lines.append(f"| {metric} | {' | '.join(cells)} | {rules} | {agreeing} |")
-    return "\n".join(lines)
+def ledger(measured: Measured) -> list[dict]:
+    """Every claim with its verdict and its parts, as notebooks read it."""
+    entries = []
+    for number, claim in CLAIMS.items():
+        parts = []
+        for part in claim.parts:
+            agreeing, seeds = part.agreeing(measured)
+            found = {"agreeing": agreeing, "opposing": part.opposing(measured), "seeds": seeds}
+            parts.append({"metric": part.metric, "rule": part.rule, **found, "holds": part.holds(measured)})
+        said = {"number": number, "text": claim.text, "verdict": claim.verdict(measured)}
+        entries.append({**said, "parts": parts, "rows": rows(number, measured)})
+    return entries
