@@ -165,7 +165,7 @@ def main():
     for name in ("PYTHONPATH", "PYTHONHOME", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"):
         os.environ.pop(name, None)
     # How threads wait for each other; latentlab_helpers says why.
-    if "OMP_WAIT_POLICY" not in os.environ:
+    if sys.platform == "linux" and "OMP_WAIT_POLICY" not in os.environ:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
         os.environ.setdefault("GOMP_SPINCOUNT", "6000")
     python = str(environment())

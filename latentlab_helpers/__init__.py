@@ -5,11 +5,12 @@ Importing it is light: a submodule, and torch with it, loads when it is first us
 
 import importlib
 import os
+import sys
 
-# OpenMP threads that spin for as long as they like bring a busy machine to a crawl, and threads that sleep at
-# once wake too late for steps of a few milliseconds. GNU's OpenMP can spin for some microseconds first (and
-# `threads` looks whether that pays); the others sleep. OpenMP reads this once, when torch is loaded.
-if "OMP_WAIT_POLICY" not in os.environ:
+# GNU's OpenMP, which PyTorch brings on Linux, lets threads that wait spin for as long as they like: a busy
+# machine slows to a crawl. Some microseconds are enough for steps of a few milliseconds (`threads` looks
+# whether that pays). OpenMP reads this once, when torch is loaded.
+if sys.platform == "linux" and "OMP_WAIT_POLICY" not in os.environ:
     os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     os.environ.setdefault("GOMP_SPINCOUNT", "6000")
 

@@ -336,6 +336,27 @@ KINDS: dict[str, type[nn.Module]] = {
 
 
 @contextlib.contextmanager
+def keeping_modes(model: nn.Module) -> Iterator[None]:
+    """Give each part of a model its mode back at the end of a `with` block, also if that raised an error.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Whatever modes its parts are in, train or eval.
+
+    Notes
+    -----
+    `training.fit` and `evaluating` use it.
+    """
+    modes = {module: module.training for module in model.modules()}
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+@contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Put a model into eval mode, without gradients, for the length of a `with` block.
 
@@ -348,14 +369,9 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     -----
     What measures a model uses it: `training.evaluate`, `metrics`, the instruments.
     """
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    with keeping_modes(model), torch.no_grad():
+        model.eval()
+        yield
 
 
 def posterior(model: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:

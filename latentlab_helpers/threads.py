@@ -3,21 +3,53 @@
 A step of training is some seventy parallel pieces of work, with moments of Python between them. A thread that
 sleeps in such a moment is woken too late (nearly twice the time, on two cores); one that spins takes the core
 from a busy neighbour and is itself waited for (several times the time). Which is better, only a clock can
-tell: so after every optimizer's step this module looks at one. No number that is computed changes by it.
+tell. No number that is computed changes by it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import statistics
+import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
-from torch.optim.optimizer import register_optimizer_step_post_hook
 
 FIRST, SETTLED = 0.05, 1.5  # seconds of steps before the first trial, and between two
 TRIAL = 5  # steps
 PAUSE = 1.0  # seconds: what takes longer was no step
+
+
+@contextlib.contextmanager
+def adaptive_waiting(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """While this lasts, let threads that wait spin or sleep, whichever makes the optimizer's steps faster.
+
+    It acts on Linux, with GNU's OpenMP and several threads, on weights that are on the CPU. Everywhere else
+    it does nothing, and afterwards all is as it was.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Optimizer
+        After each of its steps, the clock is looked at.
+
+    Notes
+    -----
+    `training.fit` and the loop of notebook 01 use it.
+    """
+    on_cpu = optimizer.param_groups[0]["params"][0].device.type == "cpu"
+    if not (on_cpu and torch.get_num_threads() > 1 and _has_gnu_openmp()):
+        yield
+        return
+    sleeping = Sleeping()
+    handle = optimizer.register_step_post_hook(Pace(sleeping))
+    try:
+        yield
+    finally:
+        handle.remove()
+        sleeping.set(False)
 
 
 class Sleeping:
@@ -25,24 +57,22 @@ class Sleeping:
 
     GNU's OpenMP reads that number once, but hardly spins while a process has more OpenMP threads than the
     machine has cores (its manual, GOMP_SPINCOUNT). So a second team of threads, which does nothing, makes
-    the first one sleep. Other OpenMP libraries take no notice.
+    the first one sleep.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._release: threading.Event | None = None
 
     def __bool__(self) -> bool:
         return self._release is not None
 
     def set(self, sleep: bool) -> None:
-        if sleep == bool(self):
-            return
-        if sleep:
+        if sleep and self._release is None:
             self._release, ready = threading.Event(), threading.Event()
             self._thread = threading.Thread(target=_hold_a_team, args=(ready, self._release), daemon=True)
             self._thread.start()
             ready.wait()
-        else:
+        elif not sleep and self._release is not None:
             self._release.set()
             self._thread.join()  # its team ends with it
             self._release = None
@@ -59,21 +89,21 @@ def _hold_a_team(ready: threading.Event, release: threading.Event) -> None:
 class Pace:
     """Called after every step: tries both ways of waiting now and then, and goes on with the faster."""
 
-    def __init__(self, sleeping: Sleeping, clock=time.perf_counter):
+    def __init__(self, sleeping: Sleeping, clock: Callable[[], float] = time.perf_counter):
         self.sleeping, self._clock = sleeping, clock
-        self._last, self._wait, self._usual, self._seconds = None, FIRST, None, []
+        self._last, self._wait = clock(), FIRST
+        self._usual: float | None = None  # seconds of a step before a trial, while one goes on
+        self._seconds: list[float] = []
 
-    def __call__(self, optimizer: torch.optim.Optimizer, *_) -> None:
-        if torch.get_num_threads() == 1 or optimizer.param_groups[0]["params"][0].device.type != "cpu":
-            return
+    def __call__(self, *_: object) -> None:
         now = self._clock()
-        if self._last is not None and now - self._last < PAUSE:
+        if now - self._last < PAUSE:
             self._seconds.append(now - self._last)
             self._look()
         self._last = now
 
     def _look(self) -> None:
-        if self._usual is None:  # not in a trial
+        if self._usual is None:
             if len(self._seconds) >= TRIAL and sum(self._seconds) >= self._wait:
                 self._usual = statistics.median(self._seconds[-TRIAL:])
                 self._switch()
@@ -89,4 +119,6 @@ class Pace:
         self._seconds = []
 
 
-register_optimizer_step_post_hook(Pace(Sleeping()))
+def _has_gnu_openmp() -> bool:
+    """Whether this process has loaded GNU's OpenMP, of all there are."""
+    return sys.platform == "linux" and "libgomp" in Path("/proc/self/maps").read_text()

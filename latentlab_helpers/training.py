@@ -1,4 +1,4 @@
-"""The one training loop of the course. Written out in notebook 01, and the same here."""
+"""The one training loop of the course. Notebook 01 writes it out."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import copy
 import math
 import numbers
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from . import threads  # noqa: F401  (looks after every step)
 from .datasets import check_images, to_float
 from .devices import mixed_precision
 from .losses import Terms, autoencoder_loss, negative_elbo
-from .models import Autoencoder, VariationalAutoencoder, evaluating
+from .models import Autoencoder, VariationalAutoencoder, evaluating, keeping_modes
+from .threads import adaptive_waiting
 
 # Adam's averages for pixels that are hardly ever lit decay into denormal floats, on which the processor
 # is slow: without this, each epoch takes longer than the one before.
@@ -33,19 +35,29 @@ Schedule = Callable[[torch.optim.Optimizer, int], torch.optim.lr_scheduler.LRSch
 
 
 class TrainingDiverged(RuntimeError):
-    """The loss is no longer a finite number."""
+    """The loss, or a weight, is no longer a finite number."""
 
 
 @dataclass
 class History:
-    """What `fit` measured: for each term of the loss, one number an epoch; seconds of each epoch.
+    """What `fit` measured, one number an epoch.
 
-    `train` is the mean over the epoch, while the weights moved; `test` is measured after it.
+    Attributes
+    ----------
+    train : dict of str to list of float
+        Each term of the loss: its mean over the epoch, while the weights moved.
+    test : dict of str to list of float
+        Each term, measured after the epoch; empty without test images.
+    seconds : list of float
+        How long each epoch took, without the measuring.
+    state : list, optional
+        After an interruption, what `fit` needs to go on; otherwise None.
     """
 
     train: dict[str, list[float]] = field(default_factory=dict)
     test: dict[str, list[float]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
+    state: list[Any] | None = field(default=None, repr=False)
 
 
 def fit(
@@ -62,65 +74,142 @@ def fit(
     schedule: Schedule | None = None,
     seed: int = 0,
     progress: bool = True,
+    resume: History | None = None,
 ) -> History:
-    """Train `model` in place on images (n, channels, height, width) with Adam. Taught in notebook 01.
+    """Train a model in place with Adam.
 
-    images: uint8, or floats in [0, 1]; if they are more than the memory holds, from `datasets.mapped`.
-    loss(model, x, generator) returns named terms, of which "loss" is minimized; by default the mean
-    squared error for an autoencoder, the negative ELBO for a VAE. With labels (n,) it is also given those of
-    x. The learning rate rises to `lr` over the first 5 % of the steps, then falls to 0, unless
-    schedule(optimizer, steps) says otherwise. `seed` fixes the order of the images and the VAE's noise.
-    Source: Kingma and Ba, arXiv:1412.6980 (Adam).
+    Interrupt it (in Jupyter with the stop button) and it returns what it has: the model has the weights from
+    the end of the last whole epoch, and the history goes so far. With the same arguments and
+    ``resume=history`` it goes on from there, to the same weights that it would have reached in one go.
 
-    Raises ValueError for images or settings that can't work, and TrainingDiverged when the loss or a
-    weight is no longer finite; the model then holds the weights from the start of that epoch.
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Afterwards it is in the mode that it was in before.
+    images : torch.Tensor
+        (n, channels, height, width); uint8, or floats in [0, 1]. If they are more than the memory holds, a
+        memory-mapped array: ``torch.from_numpy(numpy.load(path, mmap_mode="r"))``.
+    epochs : int
+        How often each image is seen.
+    loss : callable, optional
+        loss(model, x, generator) returns named terms, of which "loss" is minimized; with labels it is called
+        with those of x as a fourth argument. By default the mean squared error for an autoencoder, the
+        negative ELBO for a VAE.
+    test_images : torch.Tensor, optional
+        What `evaluate` measures after each epoch.
+    labels, test_labels : torch.Tensor, optional
+        (n,), for a loss that needs them.
+    batch_size : int
+        Images a step.
+    lr : float
+        The highest learning rate.
+    schedule : callable, optional
+        schedule(optimizer, steps) returns a learning rate scheduler; by default `warm_up_and_decay`.
+    seed : int
+        Fixes the order of the images and the noise of a VAE.
+    progress : bool
+        Whether a bar shows the epochs and the loss.
+    resume : History, optional
+        What an interrupted call returned.
+
+    Returns
+    -------
+    History
+        One number an epoch.
+
+    Raises
+    ------
+    ValueError
+        For images or settings that can't work.
+    TrainingDiverged
+        When the loss or a weight is no longer finite; the model has the weights from before that epoch.
+
+    References
+    ----------
+    Kingma and Ba, "Adam: A Method for Stochastic Optimization", arXiv:1412.6980.
+
+    Notes
+    -----
+    Notebook 01 writes it out; all lessons use it.
     """
-    _check(images, epochs=epochs, batch_size=batch_size, lr=lr)
-    _check_labels(images, labels)
+    _check_settings(epochs=epochs, batch_size=batch_size, lr=lr)
+    _check_data(images, labels)
     if test_images is not None:
-        _check(test_images)
-        _check_labels(test_images, test_labels)
+        _check_data(test_images, test_labels)
+    if resume is not None and resume.state is None:
+        raise ValueError("resume takes the history that an interrupted fit returned; this one is complete")
     loss = loss or _default_loss(model)
     device = next(model.parameters()).device
     images = images.to(device) if _fits(images, device) else images
+    labels = None if labels is None else labels.to(device)  # once, and not at every step
     order = torch.Generator().manual_seed(seed)
     noise = torch.Generator(device).manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=BETAS, fused=True)
-    schedule = (schedule or warm_up_and_decay)(optimizer, epochs * math.ceil(len(images) / batch_size))
-    half = mixed_precision(device)
-    history = History()
-    bar = tqdm(range(1, epochs + 1), unit="epoch", disable=not progress)
-    for epoch in bar:
-        start, weights = time.perf_counter(), copy.deepcopy(model.state_dict())
-        model.train()
-        sums: dict[str, torch.Tensor] = {}
-        for batch in torch.randperm(len(images), generator=order).to(images.device).split(batch_size):
-            x = to_float(images[batch].to(device))
-            with half:
-                terms = loss(model, x, noise, *_of(labels, batch, device))
-            if not isinstance(terms, dict) or "loss" not in terms:
-                raise ValueError('a loss must return named terms, such as {"loss": value}')
-            optimizer.zero_grad()
-            terms["loss"].backward()
-            optimizer.step()
-            schedule.step()
-            for name, value in terms.items():
-                sums[name] = sums.get(name, 0) + torch.as_tensor(value).detach().float() * len(x)
-        means = {name: (total / len(images)).item() for name, total in sums.items()}
-        broken = [f"{name} became {value}" for name, value in means.items() if not math.isfinite(value)]
-        if broken or not all(weight.isfinite().all() for weight in model.parameters()):
-            model.load_state_dict(weights)
-            what = broken[0] if broken else "some weights became infinite"
-            raise TrainingDiverged(
-                f"{what} in epoch {epoch}. Try a lower learning rate (it was {lr:g}), or look for NaN in "
-                "your loss. The model holds its weights from before the epoch."
-            )
-        history.seconds.append(time.perf_counter() - start)
-        _append(history.train, means)
-        if test_images is not None:
-            _append(history.test, evaluate(model, test_images, loss, labels=test_labels, seed=seed))
-        bar.set_postfix({name: f"{value:.4g}" for name, value in means.items()})
+    schedule_ = (schedule or warm_up_and_decay)(optimizer, epochs * math.ceil(len(images) / batch_size))
+    parts = (model, optimizer, schedule_, order, noise)
+    history = resume or History()
+    if history.state is not None:
+        _restore(parts, history.state)
+        history.state = None
+    bar = tqdm(
+        range(len(history.seconds) + 1, epochs + 1),
+        initial=len(history.seconds), total=epochs, unit="epoch", disable=not progress,
+    )  # fmt: skip
+    before = _state(parts)
+    try:
+        with keeping_modes(model), adaptive_waiting(optimizer):
+            for epoch in bar:
+                start = time.perf_counter()
+                batches = torch.randperm(len(images), generator=order).to(images.device).split(batch_size)
+                means = _epoch(model, images, labels, loss, optimizer, schedule_, noise, batches)
+                _check_finite(model, means, before[0], epoch, lr)
+                seconds = time.perf_counter() - start
+                tested = {}
+                if test_images is not None:
+                    tested = evaluate(model, test_images, loss, labels=test_labels, seed=seed)
+                for series, values in ((history.train, means), (history.test, tested)):
+                    for name, value in values.items():
+                        series.setdefault(name, []).append(value)
+                history.seconds.append(seconds)
+                before = _state(parts)
+                bar.set_postfix({name: f"{value:.4g}" for name, value in means.items()})
+    except KeyboardInterrupt:
+        _restore(parts, before)
+        history.state = before
+        warnings.warn(
+            f"interrupted after {len(history.seconds)} of {epochs} epochs; fit(…, resume=history) goes on",
+            stacklevel=2,
+        )
     return history
+
+
+def _epoch(
+    model: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor | None,
+    loss: Loss,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    noise: torch.Generator,
+    batches: Iterable[torch.Tensor],
+) -> dict[str, float]:
+    """One pass over the images; the mean of each term of the loss."""
+    device, half = next(model.parameters()).device, mixed_precision(next(model.parameters()).device)
+    model.train()
+    sums: dict[str, torch.Tensor] = {}
+    for batch in batches:
+        x = to_float(images[batch].to(device))
+        with half:
+            terms = loss(model, x, noise, *([] if labels is None else [labels[batch.to(device)]]))
+        if not isinstance(terms, dict) or "loss" not in terms:
+            raise ValueError('a loss must return named terms, such as {"loss": value}')
+        optimizer.zero_grad()
+        terms["loss"].backward()
+        optimizer.step()
+        schedule.step()
+        for name, value in terms.items():
+            sums[name] = sums.get(name, 0) + torch.as_tensor(value).detach().float() * len(x)
+    return {name: (total / len(images)).item() for name, total in sums.items()}
 
 
 def evaluate(
@@ -132,25 +221,71 @@ def evaluate(
     batch_size: int = 1000,
     seed: int = 0,
 ) -> dict[str, float]:
-    """The mean of each term of the loss over images, no weight changed. Units as in `losses`."""
-    _check(images, batch_size=batch_size)
-    _check_labels(images, labels)
+    """Measure a model's loss; nothing about the model changes.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        As for `fit`.
+    images : torch.Tensor
+        (n, channels, height, width); uint8, or floats in [0, 1].
+    loss : callable, optional
+        As for `fit`.
+    labels : torch.Tensor, optional
+        (n,), for a loss that needs them.
+    batch_size : int
+        How many images are computed at once.
+    seed : int
+        Fixes the noise of a VAE.
+
+    Returns
+    -------
+    dict of str to float
+        The mean of each term over the images, in the unit that `losses` states.
+
+    Raises
+    ------
+    ValueError
+        For images or labels that can't work.
+
+    Notes
+    -----
+    Used in notebooks 02 and 03.
+    """
+    _check_settings(batch_size=batch_size)
+    _check_data(images, labels)
     loss = loss or _default_loss(model)
     device = next(model.parameters()).device
     noise = torch.Generator(device).manual_seed(seed)
     sums: dict[str, float] = {}
     with evaluating(model):
-        for batch in torch.arange(len(images)).split(batch_size):
-            x = to_float(images[batch[0] : batch[-1] + 1].to(device))
-            for name, value in loss(model, x, noise, *_of(labels, batch, device)).items():
+        for start in range(0, len(images), batch_size):
+            part = slice(start, start + batch_size)
+            x = to_float(images[part].to(device))
+            extra = [] if labels is None else [labels[part].to(device)]
+            for name, value in loss(model, x, noise, *extra).items():
                 sums[name] = sums.get(name, 0.0) + float(value) * len(x)
     return {name: total / len(images) for name, total in sums.items()}
 
 
 def warm_up_and_decay(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_scheduler.LambdaLR:
-    """The learning rate's way over `steps` steps: a short rise to the optimizer's own, then down to 0.
+    """Schedule the learning rate: linear warm-up over the first 5 % of the steps, then linear decay to 0.
 
-    Both are linear. Call its step() after every optimizer.step(). Taught in notebook 01.
+    Parameters
+    ----------
+    optimizer : torch.optim.Optimizer
+        Its own learning rate is the highest.
+    steps : int
+        How many the training has.
+
+    Returns
+    -------
+    torch.optim.lr_scheduler.LambdaLR
+        Call its step() after every optimizer.step().
+
+    Notes
+    -----
+    Notebook 01 writes it out.
     """
     return torch.optim.lr_scheduler.LambdaLR(
         optimizer,
@@ -158,11 +293,27 @@ def warm_up_and_decay(optimizer: torch.optim.Optimizer, steps: int) -> torch.opt
     )
 
 
+def _state(parts: tuple[Any, ...]) -> list[Any]:
+    """All that an epoch changes; the model's weights come first."""
+    return [
+        part.get_state() if isinstance(part, torch.Generator) else copy.deepcopy(part.state_dict())
+        for part in parts
+    ]
+
+
+def _restore(parts: tuple[Any, ...], state: list[Any]) -> None:
+    for part, value in zip(parts, state, strict=True):
+        part.set_state(value) if isinstance(part, torch.Generator) else part.load_state_dict(value)
+
+
 def _fits(images: torch.Tensor, device: torch.device) -> bool:
     """Whether the images may move to the device; otherwise each batch does."""
-    if device.type != "cuda":
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+    elif device.type == "mps":
+        free = torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+    else:
         return True
-    free, _ = torch.cuda.mem_get_info(device)
     return images.numel() * images.element_size() < free / 2
 
 
@@ -174,26 +325,29 @@ def _default_loss(model: nn.Module) -> Loss:
     return negative_elbo if isinstance(model, VariationalAutoencoder) else autoencoder_loss
 
 
-def _of(labels: torch.Tensor | None, batch: torch.Tensor, device: torch.device) -> list[torch.Tensor]:
-    """The labels of a batch, as a loss's further argument, if there are any."""
-    return [] if labels is None else [labels[batch.to(labels.device)].to(device)]
+def _check_finite(model: nn.Module, means: dict[str, float], before: Any, epoch: int, lr: float) -> None:
+    """Stop a training that can't recover, with the weights from before the epoch."""
+    broken = [f"{name} became {value}" for name, value in means.items() if not math.isfinite(value)]
+    if not broken and all(weight.isfinite().all() for weight in model.parameters()):
+        return
+    model.load_state_dict(before)
+    what = broken[0] if broken else "some weights became infinite"
+    raise TrainingDiverged(
+        f"{what} in epoch {epoch}. Try a lower learning rate (it was {lr:g}), or look for NaN in your loss. "
+        "The model has its weights from before the epoch."
+    )
 
 
-def _append(series: dict[str, list[float]], values: dict[str, float]) -> None:
-    for name, value in values.items():
-        series.setdefault(name, []).append(value)
-
-
-def _check(images: torch.Tensor, **positive: float) -> None:
-    """Look at the images once, so that the loop doesn't have to."""
+def _check_settings(**positive: float) -> None:
     for name, value in positive.items():
         kind = numbers.Real if name == "lr" else numbers.Integral
         if not isinstance(value, kind) or not (value > 0 and math.isfinite(value)):
             what = "a number" if name == "lr" else "a whole number"
             raise ValueError(f"{name} must be {what}, more than 0, not {value!r}")
+
+
+def _check_data(images: torch.Tensor, labels: torch.Tensor | None) -> None:
+    """Look at the data once, so that the loop doesn't have to."""
     check_images(images)
-
-
-def _check_labels(images: torch.Tensor, labels: torch.Tensor | None) -> None:
     if labels is not None and len(labels) != len(images):
         raise ValueError(f"every image needs a label: there are {len(images)} images, {len(labels)} labels")

@@ -5,6 +5,7 @@ import sys
 import pytest
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from latentlab_helpers import threads, training
 
@@ -30,14 +31,13 @@ class Machine:
         self.seconds, self.now = {False: spinning, True: sleeping}, 0.0
         self.sleeping = Recorder()
         self.pace = threads.Pace(self.sleeping, clock=lambda: self.now)
-        self.optimizer = torch.optim.Adam(nn.Linear(1, 1).parameters())
         self.spent = {False: 0, True: 0}
 
     def steps(self, n, pause=0.0):
         for _ in range(n):
             self.spent[self.sleeping.state] += 1
             self.now += self.seconds[self.sleeping.state] + pause
-            self.pace(self.optimizer)
+            self.pace()
 
 
 @pytest.fixture(autouse=True)
@@ -83,18 +83,52 @@ def test_an_evaluation_between_two_steps_is_no_step():
     assert machine.sleeping.orders == []
 
 
-def test_a_single_thread_waits_for_nobody(monkeypatch):
+@pytest.fixture
+def hooked(monkeypatch):
+    """Of a layer on a device: how often the pace is asked in three steps within the block, and after it."""
+    asked = []
+    monkeypatch.setattr(threads.Pace, "__call__", lambda self, *_: asked.append(1))
+
+    def count(device="cpu"):
+        asked.clear()
+        layer = nn.Linear(2, 2, device=device)
+        optimizer, other = (torch.optim.SGD(layer.parameters(), lr=0.1) for _ in range(2))
+        with threads.adaptive_waiting(optimizer):
+            for _ in range(3):
+                optimizer.step()
+                other.step()
+            within = len(asked)
+        optimizer.step()
+        return within, len(asked) - within
+
+    return count
+
+
+@pytest.mark.skipif(not threads._has_gnu_openmp(), reason="it acts on GNU's OpenMP")
+def test_only_the_given_optimizer_is_looked_after_and_only_within_the_block(hooked, monkeypatch):
+    assert hooked() == (3, 0)
+    assert hooked("meta") == (0, 0), "the weights are elsewhere"
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    machine = Machine(spinning=0.004, sleeping=0.001)
-    machine.steps(1000)
-    assert machine.sleeping.orders == []
+    assert hooked() == (0, 0), "a single thread waits for nobody"
 
 
-def test_steps_on_another_device_are_left_alone():
-    machine = Machine(spinning=0.004, sleeping=0.001)
-    machine.optimizer = torch.optim.Adam(nn.Linear(1, 1, device="meta").parameters())
-    machine.steps(1000)
-    assert machine.sleeping.orders == []
+def test_elsewhere_nothing_is_touched(hooked, monkeypatch):
+    monkeypatch.setattr(threads, "_has_gnu_openmp", lambda: False)
+    assert hooked() == (0, 0)
+    monkeypatch.undo()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not threads._has_gnu_openmp()
+
+
+@pytest.mark.skipif(not threads._has_gnu_openmp(), reason="it acts on GNU's OpenMP")
+def test_no_team_is_left_asleep_after_an_error(monkeypatch):
+    made = []
+    monkeypatch.setattr(threads, "Sleeping", lambda: made.append(Recorder()) or made[-1])
+    optimizer = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1)
+    with pytest.raises(KeyboardInterrupt), threads.adaptive_waiting(optimizer):
+        made[0].set(True)
+        raise KeyboardInterrupt
+    assert not made[0]
 
 
 def test_the_numbers_are_the_same_however_threads_wait(few, monkeypatch):
@@ -106,7 +140,7 @@ def test_the_numbers_are_the_same_however_threads_wait(few, monkeypatch):
 
     expected, losses = trained()
     sleeping, turns = threads.Sleeping(), itertools.cycle([True, True, False])
-    handle = threads.register_optimizer_step_post_hook(lambda *_: sleeping.set(next(turns)))
+    handle = register_optimizer_step_post_hook(lambda *_: sleeping.set(next(turns)))
     try:
         weights, again = trained()
     finally:
@@ -139,21 +173,15 @@ def test_a_sleeping_team_comes_and_goes_whole():
     subprocess.run([sys.executable, "-c", COUNT], check=True)
 
 
-HOOKED = """
+QUIET = """
 import torch
-from latentlab_helpers import threads
-seen = []
-threads.Pace._look = lambda self: seen.append(1)
-torch.set_num_threads(2)
-layer = torch.nn.Linear(2, 2)
-for _ in range(3):
-    layer.weight.grad = torch.ones(2, 2)
-    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1) if not seen else optimizer
-    optimizer.step()
-print(len(seen))
+from latentlab_helpers import training, models
+from torch.optim import optimizer
+training.fit(models.Autoencoder(2, widths=(4,)), torch.rand(200, 1, 28, 28), epochs=1, progress=False)
+print(len(optimizer._global_optimizer_post_hooks))
 """
 
 
-def test_any_loop_is_looked_after():
-    done = subprocess.run([sys.executable, "-c", HOOKED], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["2"]
+def test_importing_the_course_hooks_nobodys_optimizers():
+    done = subprocess.run([sys.executable, "-c", QUIET], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0"]

@@ -120,11 +120,10 @@ def test_terms_in_half_precision_are_summed_in_full(few):
 
 def test_half_precision_only_where_the_processor_has_it(monkeypatch):
     for has in (True, False):
-        monkeypatch.setattr(devices, "has_bfloat16", lambda has=has: has)
+        monkeypatch.setattr(devices, "has_bfloat16", lambda device, has=has: has)
         with devices.mixed_precision(torch.device("cpu")):
             assert torch.is_autocast_enabled("cpu") is has
-        with devices.mixed_precision(torch.device("cuda")):
-            assert not torch.is_autocast_enabled("cpu")
+            assert not has or torch.get_autocast_dtype("cpu") == torch.bfloat16
         assert not torch.is_autocast_enabled("cpu")
     monkeypatch.undo()
     devices.has_bfloat16.cache_clear()
@@ -138,6 +137,11 @@ def test_half_precision_only_where_the_processor_has_it(monkeypatch):
     monkeypatch.delattr(torch.cpu, "get_capabilities")
     devices.has_bfloat16.cache_clear()
     assert devices.has_bfloat16() is False, "an older PyTorch doesn't tell"
+    for capability, expected in (((7, 5), False), ((8, 0), True), ((9, 0), True)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, found=capability: found)
+        devices.has_bfloat16.cache_clear()
+        assert devices.has_bfloat16(torch.device("cuda")) is expected
+    assert not devices.has_bfloat16(torch.device("mps"))
     devices.has_bfloat16.cache_clear()
 
 
@@ -153,9 +157,8 @@ def test_no_number_is_asked_for_within_an_epoch(few, monkeypatch):
     asked = {}
     for batch_size in (500, 50):
         model = VariationalAutoencoder(2)
-        monkeypatch.setattr(
-            models, "_checked", lambda model, x: x
-        )  # looks at the range of the images, but on a GPU not in training
+        # It looks at the range of the images, but on a GPU not in training.
+        monkeypatch.setattr(models, "_checked", lambda x, model: x)
         with Count() as count:
             count.asked = 0
             fit(model, few, epochs=1, batch_size=batch_size, progress=False)
@@ -170,9 +173,12 @@ def test_batches_follow_where_the_images_are_too_many_for_the_device(few, monkey
     assert torch.equal(weights_of(trained(few)[0]), whole)
     monkeypatch.undo()
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1_600_000, 0))
-    assert training._fits(few, torch.device("cpu"))
-    assert training._fits(few, torch.device("cuda"))
-    assert not training._fits(torch.cat([few, few]), torch.device("cuda"))
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 2_000_000)
+    monkeypatch.setattr(torch.mps, "current_allocated_memory", lambda: 400_000)
+    assert training._fits(torch.cat([few, few]), torch.device("cpu"))
+    for device in ("cuda", "mps"):
+        assert training._fits(few.byte(), torch.device(device)), "784 kB of 1,600 free"
+        assert not training._fits(torch.cat([few, few]).byte(), torch.device(device))
 
 
 def test_images_from_a_mapped_file_train_alike(few, tmp_path):
@@ -245,6 +251,7 @@ def test_denormals_are_flushed_in_every_thread():
     subprocess.run([sys.executable, "-c", DENORMAL], check=True)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the settings are for GNU's OpenMP")
 @pytest.mark.parametrize(
     "given, expected",
     [
@@ -365,8 +372,10 @@ def test_modes_are_set_and_given_back(few):
         return losses.autoencoder_loss(model, x)
 
     model.eval()
+    model.decoder.train()
     fit(model, few, epochs=1, batch_size=1000, loss=spy, test_images=few, progress=False)
     assert modes == [True, False]
+    assert not model.training and not model.encoder.training and model.decoder.training
     for mode in (True, False):
         model.train(mode)
         for measure in (metrics.embed, metrics.reconstruct):
@@ -374,6 +383,84 @@ def test_modes_are_set_and_given_back(few):
         assert metrics.reconstruction_mse(model, few) == metrics.reconstruction_mse(model, few)
         assert evaluate(model, few) == evaluate(model, few)
         assert model.training is mode
+
+
+class Stopped:
+    """A loss that the reader interrupts, at a step of a given number."""
+
+    def __init__(self, at, then=losses.negative_elbo):
+        self.at, self.then, self.calls = at, then, 0
+
+    def __call__(self, *arguments):
+        self.calls += 1
+        if self.calls == self.at:
+            raise KeyboardInterrupt
+        return self.then(*arguments)
+
+
+@pytest.mark.parametrize("at", [1, 5, 11, 14])
+def test_an_interrupted_training_keeps_what_it_has_and_goes_on_to_the_same_end(few, at):
+    """1000 images in batches of 200, measured in one: six losses an epoch."""
+
+    def start():
+        torch.manual_seed(0)
+        return VariationalAutoencoder(3)
+
+    settings = {"epochs": 4, "batch_size": 200, "test_images": few, "seed": 5, "progress": False}
+    whole, model = start(), start()
+    expected, weights = None, []
+    for epochs in (0, 1, 2):  # what the first epochs of the four give: an interruption just after them
+        prefix = start()
+        if epochs:
+            with pytest.warns(UserWarning):
+                fit(prefix, few, loss=Stopped(6 * epochs + 1), **settings)
+        weights.append(weights_of(prefix))
+    expected = fit(whole, few, **settings)
+    done = (at - 1) // 6
+    model.eval()
+    with pytest.warns(UserWarning, match=f"after {done} of 4 epochs.*resume=history"):
+        history = fit(model, few, loss=Stopped(at), **settings)
+    assert not model.training and torch.equal(weights_of(model), weights[done])
+    assert len(history.seconds) == done
+    for series, full in ((history.train, expected.train), (history.test, expected.test)):
+        assert {name: values for name, values in series.items()} == {
+            name: values[:done] for name, values in full.items() if done
+        }
+    again = fit(model, few, resume=history, **settings)
+    assert torch.equal(weights_of(model), weights_of(whole)), "to the last bit"
+    assert again.train == expected.train and again.test == expected.test and len(again.seconds) == 4
+    with pytest.raises(ValueError, match="this one is complete"):
+        fit(model, few, resume=again, **settings)
+
+
+def test_a_second_interruption_is_like_the_first(few):
+    settings = {"epochs": 3, "batch_size": 500, "progress": False}
+    torch.manual_seed(0)
+    whole = VariationalAutoencoder(2)
+    fit(whole, few, **settings)
+    torch.manual_seed(0)
+    model, history = VariationalAutoencoder(2), None
+    for at in (4, 4):  # two batches an epoch: each time one epoch is whole, and half of the next is lost
+        with pytest.warns(UserWarning):
+            history = fit(model, few, loss=Stopped(at), resume=history, **settings)
+    fit(model, few, resume=history, **settings)
+    assert torch.equal(weights_of(model), weights_of(whole))
+
+
+def test_labels_move_to_the_model_once(few):
+    """In fit's loop nothing is copied between devices; here the one device is as good as two."""
+    moved = []
+
+    class Watched(torch.Tensor):
+        def to(self, *arguments, **keywords):
+            moved.append(arguments)
+            return super().to(*arguments, **keywords).as_subclass(torch.Tensor)
+
+    labels = (torch.arange(len(few)) % 10).as_subclass(Watched)
+    model = models.Classifier()
+    settings = {"loss": losses.classification_loss, "epochs": 2, "batch_size": 250, "progress": False}
+    fit(model, few, labels=labels, **settings)
+    assert len(moved) == 1
 
 
 def test_seconds_are_those_of_the_epochs(few):
