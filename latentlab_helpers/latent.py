@@ -10,9 +10,28 @@ from .losses import kl_per_dimension
 
 
 def lerp(start: torch.Tensor, end: torch.Tensor, steps: int) -> torch.Tensor:
-    """`steps` codes on the straight line from start to end (latent_dim,), both ends included.
+    """Interpolate linearly between two codes.
 
-    Shape (steps, latent_dim). Taught in notebook 01. Raises ValueError for fewer than 2 steps.
+    Parameters
+    ----------
+    start, end : torch.Tensor
+        Of one shape, usually (latent_dim,).
+    steps : int
+        How many codes, 2 or more, both ends included.
+
+    Returns
+    -------
+    torch.Tensor
+        (steps, …), evenly spaced; floats, also for whole numbers.
+
+    Raises
+    ------
+    ValueError
+        For fewer than 2 steps.
+
+    Notes
+    -----
+    Introduced in notebook 01, and used in 05.
     """
     if steps < 2:
         raise ValueError(f"a line needs 2 steps or more, not {steps}")
@@ -21,18 +40,52 @@ def lerp(start: torch.Tensor, end: torch.Tensor, steps: int) -> torch.Tensor:
 
 
 def grid(low: Sequence[float], high: Sequence[float], n: int) -> torch.Tensor:
-    """An n × n grid over the rectangle from low (x, y) to high (x, y), row by row from the top left.
+    """Lay a square grid over a rectangle of a two-dimensional latent space.
 
-    Shape (n², 2): the first coordinate rises to the right, the second upwards. Taught in notebook 01.
+    Parameters
+    ----------
+    low, high : sequence of float
+        The corner at the bottom left and that at the top right, 2 coordinates each.
+    n : int
+        Codes in a row, and rows.
+
+    Returns
+    -------
+    torch.Tensor
+        (n², 2), row by row from the top left, as `plots.image_plane` draws them.
+
+    Notes
+    -----
+    Used in notebook 01.
     """
     return _rows(torch.linspace(low[0], high[0], n), torch.linspace(low[1], high[1], n))
 
 
 def prior_grid(n: int) -> torch.Tensor:
-    """An n × n grid of codes: the middles of n² tiles that hold equal shares of N(0, I) in 2-D.
+    """Lay a square grid over a two-dimensional latent space, with equal shares of N(0, I) around its codes.
 
-    Shape (n², 2), laid out as in `grid`. Taught in notebook 02. Source: Kingma and Welling,
-    arXiv:1312.6114, figure 4.
+    Parameters
+    ----------
+    n : int
+        Codes in a row, and rows.
+
+    Returns
+    -------
+    torch.Tensor
+        (n², 2), row by row from the top left, as `plots.image_plane` draws them.
+
+    Raises
+    ------
+    ValueError
+        For an n that is no whole number, 1 or more.
+
+    References
+    ----------
+    Kingma and Welling, arXiv:1312.6114, appendix A.
+
+    Notes
+    -----
+    Used in notebook 02.
     """
     if n < 1 or n != int(n):
         raise ValueError(f"a grid needs a whole number of rows, 1 or more, not {n}")
@@ -41,18 +94,54 @@ def prior_grid(n: int) -> torch.Tensor:
 
 
 def active_units(mu: torch.Tensor, threshold: float = 0.01) -> torch.Tensor:
-    """Which latent dimensions carry something: Var(mu) over the images mu (n, latent_dim) > threshold.
+    """Tell which latent dimensions a VAE uses: those whose mu varies over the data.
 
-    Shape (latent_dim,), bool. Taught in notebook 02. Source: Burda et al., arXiv:1509.00519, section 5.
+    Parameters
+    ----------
+    mu : torch.Tensor
+        (n, latent_dim).
+    threshold : float
+        The least variance of a dimension in use.
+
+    Returns
+    -------
+    torch.Tensor
+        bool, (latent_dim,).
+
+    References
+    ----------
+    Burda, Grosse and Salakhutdinov, arXiv:1509.00519, section 5.
+
+    Notes
+    -----
+    Taught in notebook 02.
     """
     return mu.var(dim=0) > threshold
 
 
 def rank_dimensions(mu: torch.Tensor, logvar: torch.Tensor | None = None) -> torch.Tensor:
-    """The latent dimensions, the most used one first: by KL, or without logvar by the variance of mu.
+    """Rank latent dimensions by how much a model uses them, the most used first.
 
-    mu, logvar: (n, latent_dim) over images; shape (latent_dim,), int64. Taught in notebook 04. Source of
-    the KL: Kingma and Welling, arXiv:1312.6114, appendix B. Raises ValueError for other shapes.
+    Parameters
+    ----------
+    mu : torch.Tensor
+        (n, latent_dim).
+    logvar : torch.Tensor, optional
+        Shaped like mu. With it, the use is the mean KL of a dimension; without, the standard deviation of mu.
+
+    Returns
+    -------
+    torch.Tensor
+        int64, (latent_dim,).
+
+    Raises
+    ------
+    ValueError
+        For anything that isn't (n, latent_dim).
+
+    Notes
+    -----
+    Used in notebook 04.
     """
     if mu.ndim != 2 or (logvar is not None and logvar.shape != mu.shape):
         shapes = f"{tuple(mu.shape)}" + (f" and {tuple(logvar.shape)}" if logvar is not None else "")
@@ -62,10 +151,30 @@ def rank_dimensions(mu: torch.Tensor, logvar: torch.Tensor | None = None) -> tor
 
 
 def traversal(z: torch.Tensor, dimension: int, values: Sequence[float] | torch.Tensor) -> torch.Tensor:
-    """Copies of the code z (latent_dim,), with one coordinate set to each of the values.
+    """Move a code along one latent dimension, the others held.
 
-    Shape (len(values), latent_dim). Taught in notebook 04. Raises ValueError for a dimension that z
-    doesn't have.
+    Parameters
+    ----------
+    z : torch.Tensor
+        One code, (latent_dim,) or (1, latent_dim).
+    dimension : int
+        Which one, counted from 0.
+    values : sequence of float
+        What it is set to.
+
+    Returns
+    -------
+    torch.Tensor
+        (len(values), latent_dim).
+
+    Raises
+    ------
+    ValueError
+        For several codes, or a dimension that the code doesn't have.
+
+    Notes
+    -----
+    Used in notebook 04.
     """
     if z.ndim != 1 or not 0 <= dimension < len(z):
         raise ValueError(
@@ -78,12 +187,34 @@ def traversal(z: torch.Tensor, dimension: int, values: Sequence[float] | torch.T
 
 
 def attribute_vector(mu: torch.Tensor, attribute: torch.Tensor, share: float = 0.2) -> torch.Tensor:
-    """The direction (latent_dim,) of an attribute: where its most lies, less where its least lies.
+    """Find an attribute's direction: the mean code of images with the most, less that of those with least.
 
-    mu (n, latent_dim) and attribute (n,) are of the same images; their `share` with the most and that
-    with the least make the two mean codes. Taught in notebook 05. Source: Larsen et al., arXiv:1512.09300.
-    Raises ValueError for different lengths, an attribute that is constant or NaN, and a share outside
-    (0, 0.5].
+    Parameters
+    ----------
+    mu : torch.Tensor
+        (n, latent_dim).
+    attribute : torch.Tensor
+        (n,), of the same images.
+    share : float
+        The share of all images, up to 0.5, that makes each of the two means.
+
+    Returns
+    -------
+    torch.Tensor
+        (latent_dim,).
+
+    Raises
+    ------
+    ValueError
+        For different lengths, an attribute that is constant or NaN, and a share outside (0, 0.5].
+
+    References
+    ----------
+    Larsen et al., "Autoencoding beyond pixels using a learned similarity metric", arXiv:1512.09300.
+
+    Notes
+    -----
+    Taught in notebook 05.
     """
     n = len(mu)
     if mu.ndim != 2 or attribute.shape != (n,):

@@ -15,35 +15,101 @@ Terms = dict[str, torch.Tensor]  # named scalars; "loss" is what the optimizer b
 
 
 def mse(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Mean squared error per pixel between sigmoid(logits) and x. A metric's unit, not nats."""
+    """Mean squared error per pixel: a metric's unit, not nats.
+
+    Parameters
+    ----------
+    logits : torch.Tensor
+        What the decoder gives, (batch, channels, height, width); their sigmoid is the image.
+    x : torch.Tensor
+        Images in [0, 1] of the same shape.
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar.
+
+    Notes
+    -----
+    Taught in notebook 01.
+    """
     return F.mse_loss(torch.sigmoid(logits), x)
 
 
 def bernoulli(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """-log p(x|z) in nats per image, each pixel a Bernoulli with these logits (arXiv:1312.6114, C.1).
+    """-log p(x|z), where each pixel is a Bernoulli variable with these logits.
 
     MNIST's greys are no coin flips, but the field's convention takes x as the probability.
+
+    Parameters
+    ----------
+    logits, x : torch.Tensor
+        As for `mse`.
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar, in nats per image.
+
+    References
+    ----------
+    Kingma and Welling, arXiv:1312.6114, appendix C.1.
+
+    Notes
+    -----
+    Taught in notebook 02.
     """
     return F.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
 
 
-def gaussian(logits: torch.Tensor, x: torch.Tensor, sigma: float = 1.0) -> torch.Tensor:
-    """-log p(x|z) in nats per image, each pixel N(sigmoid(logits), sigma²): a squared error in nats."""
-    if not sigma > 0:
-        raise ValueError(f"sigma must be positive, not {sigma}")
-    squared = F.mse_loss(torch.sigmoid(logits), x, reduction="sum") / len(x)
-    return squared / (2 * sigma**2) + x[0].numel() * math.log(sigma * math.sqrt(2 * math.pi))
-
-
 def kl_per_dimension(mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
-    """KL(N(mu, exp(logvar)) || N(0, 1)) of each latent dimension, in nats, shaped like mu."""
+    """KL(N(mu, exp(logvar)) || N(0, 1)) of each latent dimension, in closed form.
+
+    Parameters
+    ----------
+    mu, logvar : torch.Tensor
+        Of one shape, usually (batch, latent_dim).
+
+    Returns
+    -------
+    torch.Tensor
+        In nats, shaped like mu.
+
+    Raises
+    ------
+    ValueError
+        For two different shapes.
+
+    References
+    ----------
+    Kingma and Welling, arXiv:1312.6114, appendix B.
+
+    Notes
+    -----
+    Taught in notebook 02.
+    """
     if mu.shape != logvar.shape:
         raise ValueError(f"mu and logvar must have one shape, not {tuple(mu.shape)}, {tuple(logvar.shape)}")
     return 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
 
 
 def kl_divergence(mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
-    """KL(q(z|x) || N(0, I)) in nats per image, in closed form (arXiv:1312.6114, appendix B)."""
+    """KL(q(z|x) || N(0, I)): summed over the latent dimensions, the mean over the batch.
+
+    Parameters
+    ----------
+    mu, logvar : torch.Tensor
+        (batch, latent_dim).
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar, in nats per image.
+
+    Notes
+    -----
+    Taught in notebook 02.
+    """
     return kl_per_dimension(mu, logvar).sum() / len(mu)
 
 
@@ -54,7 +120,28 @@ def autoencoder_loss(
     *,
     reconstruction: Callable = mse,
 ) -> Terms:
-    """{"loss"}: an autoencoder's reconstruction loss on images x in [0, 1]. Taught in notebook 01."""
+    """The loss of an autoencoder: how far its reconstructions are from the images.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        model(x) gives logits.
+    x : torch.Tensor
+        Images in [0, 1].
+    generator : torch.Generator, optional
+        Not needed; `training.fit` calls all losses alike.
+    reconstruction : callable
+        `mse` or `bernoulli`.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        {"loss"}, in the unit of the reconstruction.
+
+    Notes
+    -----
+    Taught in notebook 01.
+    """
     return {"loss": reconstruction(model(x), x)}
 
 
@@ -66,10 +153,33 @@ def negative_elbo(
     beta: float = 1.0,
     reconstruction: Callable = bernoulli,
 ) -> Terms:
-    """{"loss", "reconstruction", "kl"}: a VAE's loss, reconstruction + beta · KL, in nats per image.
+    """The loss of a VAE: reconstruction + beta · KL, with one sample of z for each image.
 
-    One sample of z an image, drawn with `generator`. Taught in notebook 02. Sources: arXiv:1312.6114
-    (eq. 7); beta: Higgins et al., ICLR 2017.
+    Parameters
+    ----------
+    model : torch.nn.Module
+        model(x, generator) gives logits, mu and logvar.
+    x : torch.Tensor
+        Images in [0, 1].
+    generator : torch.Generator, optional
+        Where the noise comes from.
+    beta : float
+        The weight of the KL; with 1 the loss is the negative ELBO.
+    reconstruction : callable
+        `bernoulli`, or another in nats per image.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        {"loss", "reconstruction", "kl"}, in nats per image.
+
+    References
+    ----------
+    Kingma and Welling, arXiv:1312.6114, equation 7; beta: Higgins et al., "beta-VAE", ICLR 2017.
+
+    Notes
+    -----
+    Taught in notebook 02, beta in 03.
     """
     logits, mu, logvar = model(x, generator)
     expected, kl = reconstruction(logits, x), kl_divergence(mu, logvar)
@@ -79,14 +189,52 @@ def negative_elbo(
 def classification_loss(
     model: nn.Module, x: torch.Tensor, generator: torch.Generator | None, labels: torch.Tensor
 ) -> Terms:
-    """{"loss", "accuracy"}: a classifier's cross-entropy in nats, and its share of right answers."""
+    """The loss of a classifier, and how often it is right.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        model(x) gives the logits of the classes.
+    x : torch.Tensor
+        Images in [0, 1].
+    generator : torch.Generator or None
+        Not needed; `training.fit` calls all losses alike.
+    labels : torch.Tensor
+        int64, (batch,).
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        {"loss"}, the cross-entropy in nats per image, and {"accuracy"}, a share.
+
+    Notes
+    -----
+    Used in notebook 03.
+    """
     logits = model(x)
     right = (logits.detach().argmax(1) == labels).float().mean()
     return {"loss": F.cross_entropy(logits, labels), "accuracy": right}
 
 
 def bernoulli_log_likelihood(logits: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """log p(x|z) in nats, summed over the last three dimensions: one number an image."""
+    """log p(x|z) of each image, where each pixel is a Bernoulli variable with these logits.
+
+    Parameters
+    ----------
+    logits : torch.Tensor
+        (…, channels, height, width).
+    x : torch.Tensor
+        Images in [0, 1]; missing dimensions at the front are those of the logits.
+
+    Returns
+    -------
+    torch.Tensor
+        In nats, (…).
+
+    Notes
+    -----
+    `metrics.log_likelihood` uses it.
+    """
     x = x.expand_as(logits)
     return -F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum((-3, -2, -1))
 
@@ -99,11 +247,38 @@ def importance_weighted_bound(
     generator: torch.Generator | None = None,
     chunk: int = 100,
 ) -> torch.Tensor:
-    """A lower bound on log p(x) in nats, (batch,), from k importance samples z ~ q(z|x) an image.
+    """A lower bound on log p(x), from k importance samples z ~ q(z|x) for each image.
 
-    log_likelihood maps z (s, batch, latent_dim) to log p(x|z), (s, batch). k = 1 is the ELBO; the
-    bound rises with k towards log p(x). Samples are drawn `chunk` at a time, so that memory doesn't
-    grow with k. Taught in notebook 02. Source: Burda, Grosse and Salakhutdinov, arXiv:1509.00519, eq. 8.
+    Parameters
+    ----------
+    log_likelihood : callable
+        Maps z (s, batch, latent_dim) to log p(x|z), (s, batch).
+    mu, logvar : torch.Tensor
+        Of q(z|x), (batch, latent_dim).
+    k : int
+        Samples an image. 1 gives the ELBO; the bound rises with k towards log p(x).
+    generator : torch.Generator, optional
+        Where the samples come from.
+    chunk : int
+        How many are drawn at a time, so that memory doesn't grow with k.
+
+    Returns
+    -------
+    torch.Tensor
+        In nats, (batch,).
+
+    Raises
+    ------
+    ValueError
+        For fewer than one sample.
+
+    References
+    ----------
+    Burda, Grosse and Salakhutdinov, "Importance Weighted Autoencoders", arXiv:1509.00519, equation 8.
+
+    Notes
+    -----
+    Taught in notebook 02.
     """
     if k < 1 or chunk < 1:
         raise ValueError(f"k must be 1 or more samples, and so must chunk, not {k} and {chunk}")

@@ -8,26 +8,80 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .datasets import to_float
+from .datasets import check_images, to_float
 from .losses import bernoulli_log_likelihood, importance_weighted_bound
 from .models import Autoencoder, VariationalAutoencoder, evaluating, posterior
 
 
 def embed(model: Autoencoder, images: torch.Tensor, batch_size: int = 1000) -> torch.Tensor:
-    """The codes (n, latent_dim) of images, on the CPU: mu for a VAE, never a sample. Notebook 01.
+    """Encode all images: an autoencoder's codes, a VAE's mu, never a sample.
 
-    Works with any model that has `encode`, the reader's own included.
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Any model with `encode` and `decode`, the reader's own included.
+    images : torch.Tensor
+        (n, channels, height, width); uint8, or floats in [0, 1].
+    batch_size : int
+        How many are computed at once.
+
+    Returns
+    -------
+    torch.Tensor
+        (n, latent_dim), on the CPU.
+
+    Notes
+    -----
+    Introduced in notebook 01.
     """
     return _gathered(model, images, batch_size, lambda x: posterior(model, x)[0])
 
 
 def reconstruct(model: Autoencoder, images: torch.Tensor, batch_size: int = 1000) -> torch.Tensor:
-    """Images, (n, channels, height, width) in [0, 1], encoded and decoded without noise, on the CPU."""
+    """Encode and decode all images, without noise.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Any model with `encode` and `decode`, the reader's own included.
+    images : torch.Tensor
+        (n, channels, height, width); uint8, or floats in [0, 1].
+    batch_size : int
+        How many are computed at once.
+
+    Returns
+    -------
+    torch.Tensor
+        (n, channels, height, width) in [0, 1], on the CPU.
+
+    Notes
+    -----
+    Used in notebooks 01 and 03.
+    """
     return _gathered(model, images, batch_size, lambda x: model.decode(posterior(model, x)[0]))
 
 
 def reconstruction_mse(model: Autoencoder, images: torch.Tensor, batch_size: int = 1000) -> float:
-    """Mean squared error per pixel of noiseless reconstructions. Taught in notebook 01."""
+    """Mean squared error of noiseless reconstructions.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Any model with `encode` and `decode`, the reader's own included.
+    images : torch.Tensor
+        (n, channels, height, width); uint8, or floats in [0, 1].
+    batch_size : int
+        How many are computed at once.
+
+    Returns
+    -------
+    float
+        Per pixel.
+
+    Notes
+    -----
+    Taught in notebook 01.
+    """
     with evaluating(model):
         total = sum(
             (model.decode(posterior(model, x)[0]) - x).square().sum().item()
@@ -37,10 +91,34 @@ def reconstruction_mse(model: Autoencoder, images: torch.Tensor, batch_size: int
 
 
 def pca_mse(images: torch.Tensor, test_images: torch.Tensor, sizes: Sequence[int]) -> dict[int, float]:
-    """Test error per pixel of PCA, the best linear autoencoder, at each number of components.
+    """Test error of PCA, the best linear autoencoder, for several numbers of components.
 
-    Fitted on `images` once, for the largest size. Taught in notebook 01. Source: Baldi and Hornik,
-    Neural Networks 2 (1989), 53.
+    Parameters
+    ----------
+    images : torch.Tensor
+        (n, channels, height, width), on which it is fitted, once, for the largest number.
+    test_images : torch.Tensor
+        On which it is measured.
+    sizes : sequence of int
+        Numbers of components.
+
+    Returns
+    -------
+    dict of int to float
+        For each of the sizes the mean squared error per pixel.
+
+    Raises
+    ------
+    ValueError
+        For fewer than one component.
+
+    References
+    ----------
+    Baldi and Hornik, "Neural networks and principal component analysis", Neural Networks 2 (1989), 53.
+
+    Notes
+    -----
+    Taught in notebook 01.
     """
     from sklearn.decomposition import PCA  # 60 MB of each kernel's memory, and needed only here
 
@@ -56,10 +134,30 @@ def pca_mse(images: torch.Tensor, test_images: torch.Tensor, sizes: Sequence[int
 
 
 def ssim(images: torch.Tensor, references: torch.Tensor) -> float:
-    """Mean structural similarity of images and their references, pair by pair: 1 for equal ones.
+    """Mean structural similarity of images and their references.
 
-    Both (n, channels, height, width) in [0, 1], at least 11 × 11 pixels, the size of the window. Taught
-    in notebook 03. Source: Wang et al., IEEE Transactions on Image Processing 13 (2004), 600.
+    Parameters
+    ----------
+    images, references : torch.Tensor
+        Pairs, (n, channels, height, width) in [0, 1], at least 11 × 11 pixels, the size of the window.
+
+    Returns
+    -------
+    float
+        1 for equal images.
+
+    Raises
+    ------
+    ValueError
+        For images that are no pairs.
+
+    References
+    ----------
+    Wang et al., IEEE Transactions on Image Processing 13 (2004), 600.
+
+    Notes
+    -----
+    Taught in notebook 03.
     """
     from skimage.metrics import structural_similarity
 
@@ -70,11 +168,30 @@ def ssim(images: torch.Tensor, references: torch.Tensor) -> float:
 
 
 def sharpness(images: torch.Tensor, references: torch.Tensor) -> float:
-    """How much edge the images have, of their references': 1 is as sharp as they are, less is blurred.
+    """How much edge images have, beside their references: the ratio of the energies of their Laplacians.
 
-    The energy (sum of squares) of the one's Laplacian over that of the other's; both (n, channels,
-    height, width) in [0, 1], taken as black around. Taught in notebook 03. Raises ValueError for
-    references without any edge. Source: Subbarao et al., Optical Engineering 32 (1993), 2824.
+    Parameters
+    ----------
+    images, references : torch.Tensor
+        Pairs, (n, channels, height, width) in [0, 1]; around them all is taken to be black.
+
+    Returns
+    -------
+    float
+        1 is as sharp as the references, less is blurred.
+
+    Raises
+    ------
+    ValueError
+        For images that are no pairs, and references without any edge.
+
+    References
+    ----------
+    Subbarao et al., "Focusing techniques", Optical Engineering 32 (1993), 2824.
+
+    Notes
+    -----
+    Taught in notebook 03, and used in 05.
     """
     energies = []
     for part in _pairs(images, references):
@@ -87,11 +204,33 @@ def sharpness(images: torch.Tensor, references: torch.Tensor) -> float:
 
 
 def neighbour_agreement(images: torch.Tensor, real: torch.Tensor, labels: torch.Tensor, k: int = 5) -> float:
-    """The share of images whose k nearest real images, by pixels, all show the same digit.
+    """The share of images whose nearest real images, by pixels, all have the same label.
 
-    images, real: (n, channels, height, width) in [0, 1]; labels (n,) of the real ones. Near 1 for images
-    that look like one digit. A faint or empty image has an arbitrary neighbourhood, so look at the
-    ink, `images.mean()`, beside it. Taught in notebook 01.
+    Near 1 for images that look like one class. A faint or empty image has an arbitrary neighbourhood, so look
+    at the ink, ``images.mean()``, beside it.
+
+    Parameters
+    ----------
+    images, real : torch.Tensor
+        (n, channels, height, width) in [0, 1].
+    labels : torch.Tensor
+        (n,), of the real ones.
+    k : int
+        How many neighbours count.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        For a k below 1, and for real images without labels.
+
+    Notes
+    -----
+    Notebook 01 writes it out; 02 uses it.
     """
     if k < 1 or len(labels) != len(real):
         raise ValueError(
@@ -99,7 +238,8 @@ def neighbour_agreement(images: torch.Tensor, real: torch.Tensor, labels: torch.
             f"{len(real)} images, {len(labels)} labels"
         )
     nearest = torch.cdist(images.flatten(1), real.flatten(1)).topk(k, largest=False).indices
-    return (labels[nearest] == labels[nearest[:, :1]]).all(dim=1).float().mean().item()
+    found = labels.to(nearest.device)[nearest]
+    return (found == found[:, :1]).all(dim=1).float().mean().item()
 
 
 def knn_accuracy(
@@ -109,10 +249,36 @@ def knn_accuracy(
     test_labels: torch.Tensor,
     k: int = 5,
 ) -> float:
-    """The share of test codes whose label is the commonest among the k nearest codes.
+    """The share of test codes whose label is the most common one among the nearest codes.
 
-    codes (n, latent_dim), or images as they are, for a control; labels (n,). Taught in notebook 04.
-    Source: Cover and Hart, IEEE Transactions on Information Theory 13 (1967), 21.
+    Parameters
+    ----------
+    codes : torch.Tensor
+        (n, latent_dim), or images, as a control.
+    labels : torch.Tensor
+        (n,).
+    test_codes, test_labels : torch.Tensor
+        What is asked, shaped alike.
+    k : int
+        How many neighbours vote.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        For a k that isn't between 1 and n, and for codes without labels.
+
+    References
+    ----------
+    Cover and Hart, IEEE Transactions on Information Theory 13 (1967), 21.
+
+    Notes
+    -----
+    Taught in notebook 04.
     """
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -123,10 +289,32 @@ def knn_accuracy(
 
 
 def silhouette(codes: torch.Tensor, labels: torch.Tensor) -> float:
-    """How far apart the labels' clusters lie: 1 for tight ones far apart, 0 if they overlap, to -1.
+    """How far apart the clusters of the labels lie.
 
-    codes (n, latent_dim), labels (n,). Its time grows with n². Taught in notebook 04. Source:
-    Rousseeuw, J. Computational and Applied Mathematics 20 (1987), 53.
+    Parameters
+    ----------
+    codes : torch.Tensor
+        (n, latent_dim); the time grows with n².
+    labels : torch.Tensor
+        (n,).
+
+    Returns
+    -------
+    float
+        1 for tight clusters far apart, 0 if they overlap, down to -1.
+
+    Raises
+    ------
+    ValueError
+        For codes without labels.
+
+    References
+    ----------
+    Rousseeuw, Journal of Computational and Applied Mathematics 20 (1987), 53.
+
+    Notes
+    -----
+    Taught in notebook 04.
     """
     from sklearn.metrics import silhouette_score
 
@@ -134,10 +322,34 @@ def silhouette(codes: torch.Tensor, labels: torch.Tensor) -> float:
 
 
 def trustworthiness(codes: torch.Tensor, map2d: torch.Tensor, k: int = 5) -> float:
-    """Whether neighbours on a map (n, 2) were neighbours among the codes (n, latent_dim): 1 if all were.
+    """Whether neighbours on a map were neighbours among the codes.
 
-    A random map has 0.5. Its memory grows with n²: 5,000 codes take 0.5 GB. Taught in notebook 04.
-    Source: Venna and Kaski, ICANN 2001.
+    Parameters
+    ----------
+    codes : torch.Tensor
+        (n, latent_dim); the memory grows with n², 5,000 codes take 0.5 GB.
+    map2d : torch.Tensor
+        (n, 2).
+    k : int
+        How many neighbours count, less than n / 2.
+
+    Returns
+    -------
+    float
+        1 if all were; a random map has 0.5.
+
+    Raises
+    ------
+    ValueError
+        For different lengths, or a k that can't be.
+
+    References
+    ----------
+    Venna and Kaski, "Neighborhood preservation in nonlinear projection methods", ICANN 2001.
+
+    Notes
+    -----
+    Taught in notebook 04.
     """
     from sklearn import manifold
 
@@ -150,20 +362,64 @@ def trustworthiness(codes: torch.Tensor, map2d: torch.Tensor, k: int = 5) -> flo
 
 
 def neighbourhood_hit(codes: torch.Tensor, labels: torch.Tensor, k: int = 5) -> float:
-    """The mean share of a point's k nearest others that have its own label.
+    """The mean share of a point's nearest others that have its own label.
 
-    codes (n, latent_dim), or a map (n, 2); labels (n,). Taught in notebook 04. Source: Paulovich et al.,
-    IEEE Transactions on Visualization and Computer Graphics 14 (2008), 564.
+    Parameters
+    ----------
+    codes : torch.Tensor
+        (n, latent_dim), or a map, (n, 2).
+    labels : torch.Tensor
+        (n,).
+    k : int
+        How many neighbours count.
+
+    Returns
+    -------
+    float
+        From 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        For a k that isn't between 1 and n - 1, and for codes without labels.
+
+    References
+    ----------
+    Paulovich et al., IEEE Transactions on Visualization and Computer Graphics 14 (2008), 564.
+
+    Notes
+    -----
+    Taught in notebook 04.
     """
     x, y = _labelled(codes, labels)
     return float((y[_nearest_others(x, k)] == y[:, None]).mean())
 
 
 def neighbour_distance_ratio(codes: torch.Tensor, images: torch.Tensor, seed: int = 0) -> float:
-    """How far apart in pixels the images of neighbouring codes are, of the distance of random pairs.
+    """How far apart, in pixels, the images of neighbouring codes are, of the distance of random pairs.
 
-    codes (n, latent_dim) of the images (n, channels, height, width); distances are lengths (L2). 1 is
-    chance: neighbours are no more alike than any two. Taught in notebook 04.
+    Parameters
+    ----------
+    codes : torch.Tensor
+        (n, latent_dim).
+    images : torch.Tensor
+        (n, channels, height, width), to which the codes belong.
+    seed : int
+        Fixes the random pairs.
+
+    Returns
+    -------
+    float
+        A ratio of mean lengths (L2). 1 is chance: neighbours are no more alike than any two.
+
+    Raises
+    ------
+    ValueError
+        For different lengths, and for images that are all the same.
+
+    Notes
+    -----
+    Taught in notebook 04.
     """
     if len(codes) != len(images):
         raise ValueError(f"every image needs a code: {len(images)} images, {len(codes)} codes")
@@ -177,12 +433,33 @@ def neighbour_distance_ratio(codes: torch.Tensor, images: torch.Tensor, seed: in
 
 
 def path_length_and_evenness(frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """How long a path of images is, and how uneven its steps are: (batch,) each, on the CPU.
+    """How long paths of images are, and how uneven their steps.
 
-    frames: (batch, steps, channels, height, width), or one path without batch. The length in pixels (L2) is
-    divided by the straight distance of the ends: 1 for the pixel blend. Unevenness is the steps'
-    standard deviation over their mean: 0 if all are equal. Taught in notebook 05. Raises ValueError for
-    fewer than 2 steps, or ends that are the same. Source: Arvanitidis et al., arXiv:1710.11379.
+    Parameters
+    ----------
+    frames : torch.Tensor
+        (batch, steps, channels, height, width), or one path without batch.
+
+    Returns
+    -------
+    length : torch.Tensor
+        (batch,), on the CPU: the length in pixels (L2) over the straight distance of the ends. 1 for the
+        pixel blend.
+    unevenness : torch.Tensor
+        (batch,), on the CPU: the steps' standard deviation over their mean. 0 if all are equal.
+
+    Raises
+    ------
+    ValueError
+        For fewer than 2 steps, and for ends that are the same.
+
+    References
+    ----------
+    Arvanitidis et al., "Latent Space Oddity", arXiv:1710.11379.
+
+    Notes
+    -----
+    Taught in notebook 05.
     """
     if frames.ndim not in (4, 5) or frames.shape[-4] < 2:
         raise ValueError(
@@ -198,10 +475,26 @@ def path_length_and_evenness(frames: torch.Tensor) -> tuple[torch.Tensor, torch.
 
 
 def nearest_real_distance(images: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    """How far each image is, in pixels (L2), from the nearest real one: (n,), on the CPU.
+    """How far each image is from the nearest real one: the control beside what a classifier says.
 
-    images, real: (n, channels, height, width). The control for "a meaningful digit", beside what a
-    classifier says. Taught in notebook 05.
+    Parameters
+    ----------
+    images, real : torch.Tensor
+        (n, channels, height, width); uint8, or floats in [0, 1].
+
+    Returns
+    -------
+    torch.Tensor
+        (n,), on the CPU, in pixels (L2).
+
+    Raises
+    ------
+    ValueError
+        For images of different shapes, and for no real ones.
+
+    Notes
+    -----
+    Taught in notebook 05.
     """
     if images.shape[1:] != real.shape[1:] or not len(real):
         raise ValueError(
@@ -225,9 +518,33 @@ def log_likelihood(
     seed: int = 0,
     batch_size: int = 100,
 ) -> torch.Tensor:
-    """The importance-weighted bound on log p(x) of each image in nats, (n,), Bernoulli pixels.
+    """The importance-weighted bound on log p(x) of each image, for Bernoulli pixels.
 
-    Taught in notebook 02. Source: Burda et al., arXiv:1509.00519.
+    Parameters
+    ----------
+    model : VariationalAutoencoder
+        In nats it says how well the model explains the images.
+    images : torch.Tensor
+        (n, channels, height, width); uint8, or floats in [0, 1].
+    k : int
+        Importance samples an image.
+    seed : int
+        Fixes the samples.
+    batch_size : int
+        How many images are computed at once.
+
+    Returns
+    -------
+    torch.Tensor
+        In nats, (n,), on the CPU.
+
+    References
+    ----------
+    Burda, Grosse and Salakhutdinov, arXiv:1509.00519.
+
+    Notes
+    -----
+    Taught in notebook 02.
     """
     bounds = []
     noise = torch.Generator(next(model.parameters()).device).manual_seed(seed)
@@ -244,10 +561,26 @@ def log_likelihood(
 
 
 def report(name: str, value: float, expected: float, rel: float) -> None:
-    """Print a measured number beside the one expected, and fail if they are further apart than rel.
+    """Print a measured number beside the one that the text expects, and fail if they are too far apart.
 
-    Machines differ in the last digits, and training makes more of that; `rel` is how much the text
-    allows. Raises AssertionError with both numbers. Used in every notebook.
+    Parameters
+    ----------
+    name : str
+        What was measured, and its unit.
+    value, expected : float
+        The number, and what the text says.
+    rel : float
+        How far apart they may be, of the expected one. Machines differ in the last digits, and training makes
+        more of that.
+
+    Raises
+    ------
+    AssertionError
+        With both numbers.
+
+    Notes
+    -----
+    Used in every notebook.
     """
     line = f"{name} = {value:.4g} (expected {expected:.4g} ± {100 * rel:g} %)"
     assert abs(value - expected) <= rel * abs(expected), f"{line}: out of range"
@@ -256,15 +589,14 @@ def report(name: str, value: float, expected: float, rel: float) -> None:
 
 def _pairs(images: torch.Tensor, references: torch.Tensor) -> list[torch.Tensor]:
     """Both as floats on one device, once it is clear that they can be compared."""
-    if images.ndim != 4 or images.shape != references.shape or not len(images):
+    if images.ndim != 4 or images.shape != references.shape:
         raise ValueError(
             "images and references must be pairs, (n, channels, height, width) both, not "
             f"{tuple(images.shape)} and {tuple(references.shape)}"
         )
-    pairs = [to_float(part.detach().to(images.device)) for part in (images, references)]
-    if not all(part.min() >= 0 and part.max() <= 1 for part in pairs):
-        raise ValueError("images must lie in [0, 1]; divide uint8 values by 255 (datasets.to_float)")
-    return pairs
+    for part in (images, references):
+        check_images(part)
+    return [to_float(part.detach().to(images.device)) for part in (images, references)]
 
 
 def _labelled(codes: torch.Tensor, labels: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -1,15 +1,15 @@
 """The figures of the course: one function a figure, one file a kind of figure.
 
-Each function returns a `Figure`, which carries its text alternative and its data into the notebook.
+Each function returns a `Figure`, which carries its text alternative into the notebook.
 """
 
-from .base import CLASS_COLOURS, Figure, data_of, tiled, to_png
+from .base import CLASS_COLOURS, Figure, tiled, to_png
 from .curves import along, error_against_size, lengths, loss_curves, progress, spread, trade_off
 from .images import image_plane, image_rows
 from .maps import density_maps, digit_maps, latent_map, point_maps
 
 __all__ = [
-    "CLASS_COLOURS", "Figure", "along", "data_of", "density_maps", "digit_maps", "error_against_size",
+    "CLASS_COLOURS", "Figure", "along", "density_maps", "digit_maps", "error_against_size",
     "image_plane", "image_rows", "latent_map", "lengths", "loss_curves", "point_maps", "progress", "spread",
     "tiled", "to_png", "trade_off",
 ]  # fmt: skip
