@@ -2,7 +2,8 @@
 """The one door to the course. It needs nothing but Python 3.10 or newer.
 
     python course.py lab       opens the course in JupyterLab (--no-browser prints the address)
-    python course.py test      runs all tests
+    python course.py test      runs all tests (--lowest: with the oldest versions that it admits)
+    python course.py lint      checks form and types of code, notebooks and workflows
     python course.py build     runs every notebook in a clean kernel and saves its outputs
     python course.py weights   trains the shipped models again
     python course.py claims    puts the ten claims to the test, in half an hour
@@ -22,6 +23,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import stat
 import subprocess
 import sys
 import tempfile
@@ -46,19 +48,26 @@ def state():
     except OSError:
         folder = Path(tempfile.gettempdir()) / ("latentlab-" + name)
         folder.mkdir(exist_ok=True, mode=0o700)
+        found = folder.lstat()  # what runs from there must be nobody else's, and the name can be guessed
+        if os.name == "posix" and (found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) != 0o700):
+            sys.exit(f"{folder} belongs to somebody else: name a folder of your own in LATENTLAB_ENV")
     return folder
 
 
-def environment():
+def environment(lowest=False):
     """The environment's Python, installed first if anything changed since the last time."""
+    name = ".latentlab-lowest" if lowest else ".latentlab"
     # What the environment was made by and for; what it was asked to hold (not how our tools are set).
     made = f"{MAGIC}{sys.version.split()[0]} {sys.base_prefix} {ROOT}"
     project = (ROOT / "pyproject.toml").read_text("utf-8").partition("[tool.")[0]
     wanted = made + "\n" + hashlib.sha256(project.encode()).hexdigest()
 
     chosen = os.environ.get("LATENTLAB_ENV")
-    mine = ROOT / ".latentlab"
-    for folder in [Path(os.path.expanduser(chosen)).resolve()] if chosen else [mine, state() / ".latentlab"]:
+    if chosen:
+        folders = [Path(os.path.expanduser(chosen + "-lowest" * lowest)).resolve()]
+    else:
+        folders = [ROOT / name, state() / name]
+    for folder in folders:
         python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
         if python.exists() and stamp_of(folder) == wanted:
             return python
@@ -74,7 +83,7 @@ def environment():
             if chosen and stamp_of(folder) is None and any(folder.iterdir()):
                 sys.exit(f"{folder} holds something else: empty it, or name another folder in LATENTLAB_ENV")
             (folder / STAMP).write_text(MAGIC + "not finished", "utf-8")
-            install(folder, python, fresh)
+            install(folder, python, fresh, lowest)
             (folder / STAMP).write_text(wanted, "utf-8")
     finally:
         lock.close()
@@ -105,7 +114,7 @@ def locked(path):
         time.sleep(0.2)
 
 
-def install(folder, python, fresh):
+def install(folder, python, fresh, lowest=False):
     """Make the environment, anew or on top of what is there, and install the course into it."""
     print(f"Setting up the environment in {folder}; this takes a few minutes, once.", flush=True)
     if fresh:
@@ -114,10 +123,16 @@ def install(folder, python, fresh):
                 shutil.rmtree(item) if item.is_dir() and not item.is_symlink() else item.unlink()
         run([sys.executable, "-m", "venv", str(folder)], "Debian and Ubuntu: apt install python3-venv")
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
-    if sys.platform == "linux" and not shutil.which("nvidia-smi") and reachable(CPU_INDEX + "/torch/"):
-        if subprocess.run(pip + ["--index-url", CPU_INDEX, "torch", "torchvision"]).returncode:
+    small = sys.platform == "linux" and not shutil.which("nvidia-smi") and reachable(CPU_INDEX + "/torch/")
+    if lowest:  # which pip can't choose
+        run(pip + ["uv"], "is the network up?")
+        oldest = [str(python), "-m", "uv", "pip", "install", "--python", str(python)]
+        oldest += ["--resolution", "lowest-direct"] + ["--torch-backend", "cpu"] * small
+        run(oldest + ["-e", f"{ROOT}[lab,test]"], "see the last lines above; is the network up?")
+    else:
+        if small and subprocess.run(pip + ["--index-url", CPU_INDEX, "torch", "torchvision"]).returncode:
             print("PyTorch's CPU build can't be had; taking the usual one.", flush=True)
-    run(pip + ["-e", f"{ROOT}[lab,test]"], "see the last lines above; is the network up?")
+        run(pip + ["-e", f"{ROOT}[lab,test,lint]"], "see the last lines above; is the network up?")
     check = "import torch, torchvision, latentlab_helpers"
     run([str(python), "-c", check], "what was installed doesn't fit together")
 
@@ -157,7 +172,7 @@ def main():
     if sys.version_info < (3, 10):
         sys.exit(f"The course needs Python 3.10 or newer; this is {sys.version.split()[0]}.")
     tools = {"build", "weights", "claims", "likelihood", "attributes", "page", "pictures", "bench", "home"}
-    if len(sys.argv) < 2 or sys.argv[1] not in tools | {"lab", "test"}:
+    if len(sys.argv) < 2 or sys.argv[1] not in tools | {"lab", "test", "lint"}:
         print(__doc__)
         sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)
     command, rest = sys.argv[1], sys.argv[2:]
@@ -168,7 +183,8 @@ def main():
     if sys.platform == "linux" and "OMP_WAIT_POLICY" not in os.environ:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
         os.environ.setdefault("GOMP_SPINCOUNT", "6000")
-    python = str(environment())
+    lowest = command == "test" and "--lowest" in rest
+    python = str(environment(lowest))
     if command == "lab":
         folder = working_copies()
         line = [python, "-m", "jupyter", "lab", "--LabApp.default_url=/lab/tree/01_autoencoder.ipynb"]
@@ -177,7 +193,10 @@ def main():
         line += [f"--ServerApp.root_dir={folder}"] + rest
         cwd = folder
     elif command == "test":
-        line, cwd = [python, "-m", "pytest"] + rest, ROOT
+        # Side by side, within the memory of four; a debugger, or output that is watched, wants one process.
+        alone = {"-n", "-s", "--pdb", "--trace"} & {word[:2] if word[:2] == "-n" else word for word in rest}
+        beside = [] if alone else ["-n", "logical", "--maxprocesses", "4"]
+        line, cwd = [python, "-m", "pytest", *beside, *(word for word in rest if word != "--lowest")], ROOT
     else:
         line, cwd = [python, "-m", "tools." + command] + rest, ROOT
     hand_over(line, cwd)

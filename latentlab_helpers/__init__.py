@@ -6,6 +6,7 @@ Importing it is light: a submodule, and torch with it, loads when it is first us
 import importlib
 import os
 import sys
+from types import ModuleType
 
 # GNU's OpenMP, which PyTorch brings on Linux, lets threads that wait spin for as long as they like: a busy
 # machine slows to a crawl. Some microseconds are enough for steps of a few milliseconds (`threads` looks
@@ -20,7 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> ModuleType:
     if name in __all__:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -83,5 +83,5 @@ def has_bfloat16(device: torch.device = CPU) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     wide = device.type == "cpu" and torch.backends.cpu.get_cpu_capability().startswith("AVX512")
-    features = getattr(torch.cpu, "get_capabilities", dict)()  # older versions don't tell
+    features: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # older versions don't tell
     return wide and bool(features.get("avx512_bf16"))

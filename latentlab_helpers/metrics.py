@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -640,7 +640,7 @@ def _gathered(
     return result
 
 
-def _batches(model: torch.nn.Module, images: torch.Tensor, batch_size: int):
+def _batches(model: torch.nn.Module, images: torch.Tensor, batch_size: int) -> Iterator[torch.Tensor]:
     device = next(model.parameters()).device
     if not isinstance(images, torch.Tensor):
         raise ValueError(f"images must be a tensor (of a data set, its .images), not {type(images).__name__}")

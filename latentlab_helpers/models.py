@@ -19,6 +19,8 @@ from torch import nn
 
 from .datasets import check_images
 
+Pair = tuple[nn.Sequential, nn.Sequential]  # encoder and decoder
+
 DEFAULT_WIDTHS = {"mlp": (400,), "conv": (16, 32)}
 
 
@@ -419,7 +421,7 @@ def _checked(x: torch.Tensor, model: Autoencoder | Classifier) -> torch.Tensor:
     return x
 
 
-def _mlp(latent_dim: int, outputs: int, widths: Sequence[int], image_shape: Sequence[int]):
+def _mlp(latent_dim: int, outputs: int, widths: Sequence[int], image_shape: Sequence[int]) -> Pair:
     """An encoder and a decoder of fully connected layers, ReLU between them."""
     pixels = prod(image_shape)
     encoder = nn.Sequential(nn.Flatten(), *_stack([pixels, *widths, outputs]))
@@ -429,7 +431,7 @@ def _mlp(latent_dim: int, outputs: int, widths: Sequence[int], image_shape: Sequ
 
 def _conv(
     latent_dim: int, outputs: int, widths: Sequence[int], hidden: int | None, image_shape: Sequence[int]
-):
+) -> Pair:
     """An encoder of 4×4 convolutions that halve the image, and a decoder that mirrors it."""
     channels, height, width = image_shape
     scale = 2 ** len(widths)

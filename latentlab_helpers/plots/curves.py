@@ -46,7 +46,7 @@ def loss_curves(
         for other in (recorded or {}).get(name, ()):
             ax.plot(range(1, len(other) + 1), other, color=colour, linewidth=0.7, alpha=0.7)
     ax.set(xlabel="epoch", ylabel=ylabel)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(frameon=False)
     fig.alt = alt
     return fig
@@ -75,8 +75,8 @@ def spread(measures: Mapping[str, Mapping[str, Sequence[float]]], alt: str) -> F
     fig, axes = panels(len(measures), min(3, len(measures)), 2.6, 0.75 + 0.27 * most)
     for ax, (measure, named) in zip(axes, measures.items(), strict=True):
         for height, (name, values, colour, style) in enumerate(styled(named)):
-            look = {"color": colour, "alpha": 0.6, "markersize": 6, "label": name}
-            ax.plot(values, [height] * len(values), style[0], **look)
+            heights = [height] * len(values)
+            ax.plot(values, heights, style[0], color=colour, alpha=0.6, markersize=6, label=name)
             ax.plot([sum(values) / len(values)], [height], "|", color=BLACK, markersize=14)
         ax.set_yticks(range(len(named)), list(named))
         ax.set_ylim(len(named) - 0.5, -0.5)
@@ -213,7 +213,7 @@ def along(
             if len(values) != len(x):
                 raise ValueError(f"{name!r} needs a value for each x: {len(x)}, not {len(values)}")
             (legend[name],) = ax.plot(x, values, style, color=colour, markersize=4, label=name)
-        if measure in (references or {}):
+        if references and measure in references:
             legend["real digits"] = ax.axhline(references[measure], color=BLACK, linestyle=":")
         ax.set_title(measure, fontsize=9)
         ax.set_xlabel(xlabel, fontsize=9)

@@ -198,7 +198,8 @@ def density_maps(maps: Mapping[str, torch.Tensor], alt: str, prior: Sequence[flo
     fig, axes = panels(len(maps), len(maps), 2.6, 3.0, sharey=True)
     edges = np.linspace(-4, 4, 41)
     for ax, (name, codes) in zip(axes, maps.items(), strict=True):
-        counts, _, _ = np.histogram2d(*_checked(codes, codes).numpy().T, bins=[edges, edges])
+        x, y = _checked(codes, codes).double().numpy().T
+        counts, _, _ = np.histogram2d(x, y, bins=[edges, edges])
         share = counts.T / len(codes) / (edges[1] - edges[0]) ** 2
         norm = PowerNorm(0.5, vmin=0, vmax=0.5)  # the prior's peak is 1 / 2π, 0.16
         shown = ax.imshow(share, origin="lower", extent=(-4, 4, -4, 4), cmap="Blues", norm=norm)
@@ -225,7 +226,7 @@ def _scatter(
 
 
 def _enlarge(legend: Legend) -> None:
-    for handle in legend.legend_handles:
+    for handle in filter(None, legend.legend_handles):
         handle.set(alpha=1, sizes=[28])
 
 
@@ -233,10 +234,10 @@ def _images_at(places: torch.Tensor, images: torch.Tensor, labels: torch.Tensor,
     """A square picture (side, side, 3) with the images at their places (n, 2) in [0, 1]."""
     size, apart, levels = 20, np.array([12, 15]), 7  # digits are higher than wide
     pixels = in_range(images)
-    margin = pixels.shape[-1] // 9  # most of what is empty around MNIST's digits
-    ink = pixels[:, :, margin:-margin, margin:-margin]
-    ink = F.interpolate(ink, (size, size), mode="bilinear", antialias=True).permute(0, 2, 3, 1).numpy()
-    ink = np.round(ink * levels) / levels
+    height, width = pixels.shape[2:]
+    rows, columns = (slice(n // 9, n - n // 9) for n in (height, width))  # MNIST's digits leave so much empty
+    inner = F.interpolate(pixels[:, :, rows, columns], (size, size), mode="bilinear", antialias=True)
+    ink = np.round(inner.permute(0, 2, 3, 1).numpy() * levels) / levels
     x, y = places[:, 0].numpy(), 1 - places[:, 1].numpy()
     corners = np.stack([x, y], axis=1) * side - size / 2
     canvas, taken = np.ones((side, side, 3)), np.empty((0, 2))

@@ -21,7 +21,7 @@ def sandbox(tmp_path, monkeypatch):
     monkeypatch.setenv("LATENTLAB_ENV", str(tmp_path / "env"))
     calls = []
 
-    def install(folder, python, fresh):
+    def install(folder, python, fresh, lowest):
         calls.append(fresh)
         time.sleep(0.2)  # long enough that a second call meets the first
         python.parent.mkdir(parents=True, exist_ok=True)
@@ -42,8 +42,8 @@ def test_a_set_up_that_was_interrupted_starts_anew(sandbox, monkeypatch):
     folder, calls = sandbox
     good = course.install
 
-    def interrupted(folder, python, fresh):
-        good(folder, python, fresh)
+    def interrupted(folder, python, fresh, lowest):
+        good(folder, python, fresh, lowest)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(course, "install", interrupted)
@@ -167,7 +167,7 @@ def test_pytorchs_cpu_build_where_it_helps(monkeypatch, tmp_path, platform, gpu,
     monkeypatch.setattr(course, "reachable", lambda url: reachable)
     course.install(tmp_path, Path(sys.executable), fresh=True)
     assert any("--index-url " + course.CPU_INDEX in line for line in commands) == expected
-    assert "[lab,test]" in commands[-2] and "--index-url" not in commands[-2]
+    assert "[lab,test,lint]" in commands[-2] and "--index-url" not in commands[-2]
     assert "import torch, torchvision, latentlab_helpers" in commands[-1], "from one index, or it fails"
 
 
@@ -177,10 +177,29 @@ def test_a_cpu_build_that_fails_half_way_falls_back(monkeypatch, tmp_path):
     monkeypatch.setattr("shutil.which", lambda name: None)
     monkeypatch.setattr(course, "reachable", lambda url: True)
     course.install(tmp_path, Path(sys.executable), fresh=True)
-    assert "[lab,test]" in commands[-2]
+    assert "[lab,test,lint]" in commands[-2]
 
 
-@pytest.mark.parametrize("step", ["venv", "[lab,test]", "import torch"])
+@pytest.mark.parametrize("reachable", [True, False])
+def test_the_oldest_versions_are_chosen_by_uv(monkeypatch, tmp_path, reachable):
+    commands = commands_of(monkeypatch, tmp_path, answers=[])
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setattr(course, "reachable", lambda url: reachable)
+    course.install(tmp_path, Path(sys.executable), fresh=True, lowest=True)
+    assert "--resolution lowest-direct" in commands[-2] and "[lab,test]" in commands[-2]
+    assert ("--torch-backend cpu" in commands[-2]) == reachable
+    assert "-m pip install" in commands[-3] and commands[-3].endswith("uv")
+
+
+def test_the_oldest_versions_have_an_environment_of_their_own(sandbox, monkeypatch, tmp_path):
+    folder, calls = sandbox
+    newest, oldest = course.environment(), course.environment(lowest=True)
+    assert newest.is_relative_to(folder) and oldest.is_relative_to(f"{folder}-lowest")
+    assert course.environment(lowest=True) == oldest and calls == [True, True]
+
+
+@pytest.mark.parametrize("step", ["venv", "[lab,test,lint]", "import torch"])
 def test_a_step_that_fails_stops_with_a_hint(monkeypatch, tmp_path, step):
     commands_of(monkeypatch, tmp_path, answers=[step])
     monkeypatch.setattr(course, "reachable", lambda url: False)
@@ -220,7 +239,12 @@ def test_the_reader_works_on_copies_that_are_never_overwritten(checkout, capsys)
 def test_git_ignores_what_the_course_makes():
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout")
-    for name in (".latentlab/x", ".latentlab.lock", "my_notebooks/01_autoencoder.ipynb"):
+    for name in (
+        ".latentlab/x",
+        ".latentlab.lock",
+        ".latentlab-lowest/x",
+        "my_notebooks/01_autoencoder.ipynb",
+    ):
         assert subprocess.run(["git", "check-ignore", "-q", name], cwd=ROOT).returncode == 0, name
 
 
@@ -232,10 +256,41 @@ def test_a_read_only_checkout_keeps_its_state_elsewhere(checkout, monkeypatch, t
     assert state.is_dir() and state.parent == tmp_path / "data"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="owners and modes are POSIX's")
+@pytest.mark.parametrize("theirs", ["mode", "owner", "link"])
+def test_nothing_runs_from_a_temporary_folder_that_others_can_write(checkout, monkeypatch, tmp_path, theirs):
+    """Anybody can make a folder of that name before the course does, and put a Python into it."""
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    for name in ("XDG_DATA_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path / "file"))  # in which no folder can be made
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    mine = course.state()
+    assert mine.parent == tmp_path and mine.stat().st_mode & 0o777 == 0o700 and course.state() == mine
+    if theirs == "mode":
+        mine.chmod(0o777)
+    elif theirs == "owner":
+        monkeypatch.setattr(os, "getuid", lambda: 4711)
+    else:
+        mine.rmdir()
+        (tmp_path / "elsewhere").mkdir()
+        mine.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SystemExit, match="LATENTLAB_ENV"):
+        course.state()
+
+
+BESIDE = ["-n", "logical", "--maxprocesses", "4"]
+
+
 @pytest.mark.parametrize(
     "arguments, expected",
     [
-        (["test", "-k", "x"], ["-m", "pytest", "-k", "x"]),
+        (["test", "-k", "x"], ["-m", "pytest", *BESIDE, "-k", "x"]),
+        (["test", "--lowest", "tests/helpers"], ["-m", "pytest", *BESIDE, "tests/helpers"]),
+        (["test", "-n0"], ["-m", "pytest", "-n0"]),
+        (["test", "-n", "3"], ["-m", "pytest", "-n", "3"]),
+        (["test", "--pdb"], ["-m", "pytest", "--pdb"]),
+        (["lint", "--fix"], ["-m", "tools.lint", "--fix"]),
         (["build", "01.ipynb"], ["-m", "tools.build", "01.ipynb"]),
         (["weights"], ["-m", "tools.weights"]),
         (["bench", "start"], ["-m", "tools.bench", "start"]),
@@ -246,8 +301,10 @@ def test_a_read_only_checkout_keeps_its_state_elsewhere(checkout, monkeypatch, t
 )
 def test_it_hands_over_to_the_tool(monkeypatch, arguments, expected):
     seen = run_main(monkeypatch, arguments)
-    assert seen["line"] == ["PYTHON", *expected] and seen["cwd"] == ROOT
-    assert (seen["env"]["OMP_WAIT_POLICY"], seen["env"]["GOMP_SPINCOUNT"]) == ("PASSIVE", "6000")
+    assert seen["line"] == ["OLDEST" if "--lowest" in arguments else "PYTHON", *expected]
+    assert seen["cwd"] == ROOT
+    settings = (seen["env"].get("OMP_WAIT_POLICY"), seen["env"].get("GOMP_SPINCOUNT"))
+    assert settings == (("PASSIVE", "6000") if sys.platform == "linux" else (None, None))
     assert not {"PYTHONPATH", "PIP_USER"} & seen["env"].keys()
 
 
@@ -271,7 +328,7 @@ def run_main(monkeypatch, arguments):
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
         monkeypatch.setenv(name, "put back after the test")
         monkeypatch.delenv(name)
-    monkeypatch.setattr(course, "environment", lambda: "PYTHON")
+    monkeypatch.setattr(course, "environment", lambda lowest: "OLDEST" if lowest else "PYTHON")
     monkeypatch.setattr(
         course, "hand_over", lambda line, cwd: seen.update(line=line, cwd=cwd, env=dict(os.environ))
     )
