@@ -22,8 +22,9 @@ PLACES = (
     r"C:\Program Files\Google\Chrome\Application\chrome.exe",
     r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
 )
+SUPERUSER = hasattr(os, "geteuid") and os.geteuid() == 0
 ARGUMENTS = [
-    "--no-sandbox",  # a container's root has none; nothing but this machine's own pages is opened
+    *(["--no-sandbox"] if SUPERUSER else []),  # a container's root can't have one
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -63,7 +64,7 @@ def jupyter(folder: Path, application: str = "lab", **environment: str) -> Itera
     ]
     line += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     line += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
+    if SUPERUSER:
         line.append("--allow-root")
     with (
         tempfile.TemporaryDirectory(prefix="jupyter-", ignore_cleanup_errors=True) as own,
