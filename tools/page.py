@@ -59,7 +59,7 @@ def state(widgets: dict[str, Widget]) -> dict[str, dict]:
             return "IPY_MODEL_" + collect(widget_serialization["from_json"](value, None))
         if isinstance(value, dict):
             return {key: plain(item) for key, item in value.items()}
-        return [plain(item) for item in value] if isinstance(value, list) else value
+        return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
     def collect(widget) -> str:
         name = names.setdefault(widget.model_id, f"{type(widget).__name__.lower()}-{len(names)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,8 +17,6 @@ POOL = 500  # images that an instrument offers, the first of the data
 
 Models = nn.Module | Mapping[str, nn.Module]
 Wanted = int | torch.Tensor | None  # an image of the data, or its number
-
-_said: weakref.WeakKeyDictionary[nn.Module, set[str]] = weakref.WeakKeyDictionary()
 
 
 class Subjects:
@@ -96,16 +93,12 @@ class Subjects:
             mu, logvar = encoded(model, self.images)
         if mu.ndim != 2 or (logvar is not None and logvar.shape != mu.shape):
             raise ValueError(f"{name} must encode to codes (n, latent_dim), not {tuple(mu.shape)}")
-        with export.explained(
-            f"{name} can't decode its own codes of {mu.shape[1]} numbers: do its sizes fit?"
-        ):
+        with export.explained(f"{name} can't decode its own codes of {mu.shape[1]} numbers"):
             images = decoded(model, mu[:1])
         if tuple(images.shape[1:]) != shape:
             raise ValueError(f"{name} decodes to {tuple(images.shape[1:])}, and the images are {shape}")
         if not all(values.isfinite().all() for values in (mu, logvar, images) if values is not None):
-            raise ValueError(
-                f"{name} gives numbers that are not all finite: train it at a lower learning rate"
-            )
+            raise ValueError(f"{name} gives numbers that are not all finite: try a lower learning rate")
         return mu, logvar
 
     def only(self, instrument: str) -> nn.Module:
@@ -135,10 +128,8 @@ class Subjects:
                 found.append(getattr(export, part)(model, sample))
             except export.UnknownLayer as error:
                 found.append(([], b""))
-                if part not in _said.setdefault(model, set()):
-                    _said[model].add(part)
-                    # Four calls up is the reader's line, beyond adapter, widget and factory.
-                    warnings.warn(f"the kernel computes the {part} of {name}: {error}", stacklevel=4)
+                # Four calls up is the reader's line, beyond adapter, widget and factory.
+                warnings.warn(f"the kernel computes the {part} of {name}: {error}", stacklevel=4)
         return found
 
 

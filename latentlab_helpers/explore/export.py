@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.func import functional_call
+from torch.nn.modules.module import _has_any_global_hook
 
 from ..models import evaluating, posterior
 
@@ -19,6 +20,7 @@ KINDS: dict[type[nn.Module], str] = {
     nn.Linear: "linear", nn.Conv2d: "conv", nn.ConvTranspose2d: "conv_transpose", nn.ReLU: "relu",
     nn.LeakyReLU: "leaky_relu", nn.Tanh: "tanh", nn.SiLU: "silu", nn.Sigmoid: "sigmoid",
 }  # fmt: skip
+WAYS = ("kernel_size", "stride", "padding", "negative_slope")  # of a layer, by PyTorch's names
 SHAPES = {nn.Flatten, nn.Unflatten, nn.Identity, nn.Dropout}
 
 
@@ -106,7 +108,8 @@ def _exported(model: Any, part: str, x: torch.Tensor, function: Callable) -> Lay
         steps = _steps(module, part)
         x = like(model, x)
         wanted = function(x.clone())  # a layer may work in place
-        start = x.flatten(1) if type(steps[0]) is nn.Linear else x  # as `encode` then does, too
+        flat = any(isinstance(step, nn.Linear) for step in steps[:1])  # as `encode` then makes x, too
+        start = x.flatten(1) if flat else x
         found = start.clone()
         for step in steps:
             entered = found.shape
@@ -116,9 +119,8 @@ def _exported(model: Any, part: str, x: torch.Tensor, function: Callable) -> Lay
                 continue
             own = [value.float().cpu().flatten() for value in step.parameters()]
             count = sum(map(len, own))
-            layers.append(
-                {**_described(step, list(entered[1:]), list(found.shape[1:])), "at": at, "count": count}
-            )
+            described = _described(step, list(entered[1:]), list(found.shape[1:]))
+            layers.append({**described, "at": at, "count": count})
             numbers += own
             at += count
         squashed = not _same(found, wanted)  # by a sigmoid in `decode`, behind the module
@@ -141,36 +143,26 @@ def _exported(model: Any, part: str, x: torch.Tensor, function: Callable) -> Lay
 def _steps(module: Any, part: str) -> list[nn.Module]:
     """The layers of a sequence, and of the sequences in it, if the browser knows all of them."""
     name = type(module).__name__
-    # Hooks and a forward of its own may do anything, also where a few samples don't show it.
-    if isinstance(module, nn.Module) and (
-        module._forward_hooks or module._forward_pre_hooks or "forward" in vars(module)
-    ):
-        raise UnknownLayer(f"{name}, in its {part}, has hooks, which the browser doesn't know")
-    if type(module) is nn.Sequential and len(module):
-        return [step for child in module for step in _steps(child, part)]
-    if type(module) not in KINDS.keys() | SHAPES:
+    if type(module) not in KINDS.keys() | SHAPES | {nn.Sequential}:
         raise UnknownLayer(f"the browser doesn't know {name}, in its {part}")
-    return [module]
+    # Hooks and a forward of its own may do anything, also where a few samples don't show it.
+    hooks = module._forward_hooks or module._forward_pre_hooks or _has_any_global_hook()
+    if hooks or "forward" in vars(module):
+        raise UnknownLayer(f"{name}, in its {part}, has hooks, which the browser doesn't know")
+    return [s for child in module for s in _steps(child, part)] if name == "Sequential" else [module]
 
 
 def _described(step: Any, x: list[int], y: list[int]) -> dict[str, Any]:
     """A layer that turns images of shape x into images of shape y, for the browser."""
-    kind = {"kind": KINDS[type(step)]}
-    if isinstance(step, nn.LeakyReLU):
-        return {**kind, "slope": step.negative_slope}
-    if isinstance(step, nn.Linear):
-        if len(x) != 1:
-            raise UnknownLayer("the browser knows Linear only for flat inputs")
-        sides: dict[str, Any] = {"inputs": step.in_features, "outputs": step.out_features}
-        return {**kind, **sides, "bias": step.bias is not None}
-    if not isinstance(step, nn.Conv2d | nn.ConvTranspose2d):
-        return kind
-    plain = step.groups == 1 and step.dilation == (1, 1) and step.padding_mode == "zeros"
-    if not plain or isinstance(step.padding, str):
+    if isinstance(step, nn.Linear) and len(x) != 1:
+        raise UnknownLayer("the browser knows Linear only for flat inputs")
+    plain = {"groups": 1, "dilation": (1, 1), "padding_mode": "zeros"}
+    named = isinstance(getattr(step, "padding", None), str)
+    if named or any(getattr(step, name, value) != value for name, value in plain.items()):
         raise UnknownLayer("the browser knows convolutions without groups, dilation and named padding only")
-    ways = {name: list(getattr(step, name)) for name in ("stride", "padding")}
-    sides = {"input": x, "output": y, "kernel": list(step.kernel_size)}
-    return {**kind, **sides, **ways, "bias": step.bias is not None}
+    described: dict[str, Any] = {"kind": KINDS[type(step)], "input": x, "output": y}
+    described["bias"] = getattr(step, "bias", None) is not None
+    return described | {name: getattr(step, name) for name in WAYS if hasattr(step, name)}
 
 
 def _same(a: torch.Tensor, b: torch.Tensor) -> bool:

@@ -61,10 +61,8 @@ def latent_sliders(
         raise ValueError(f"dimensions must lie between 0 and {size - 1}, not {order}")
     if logvar is None:
         use = [f"sd {value:.2g}" for value in mu.std(dim=0, correction=0)]
-        mean, (values, axes) = (
-            mu.mean(dim=0),
-            torch.linalg.eigh(mu.T.double().cov(correction=0).view(size, size)),
-        )
+        mean = mu.mean(dim=0)
+        values, axes = torch.linalg.eigh(mu.T.double().cov(correction=0).view(size, size))
         factor = axes * values.clamp(min=0).sqrt()  # factor @ factor.T is the covariance, of whatever rank
     else:
         use = [f"KL {value:.1f}" for value in kl_per_dimension(mu, logvar).mean(dim=0)]
@@ -82,7 +80,6 @@ def latent_sliders(
         start=begin.tolist(),
         order=order,
         use=use,
-        random="Random draw from the prior" if logvar is not None else "Random draw from a fitted Gaussian",
         mean=mean.tolist(),
         factor=factor.float().numpy().tobytes(),
     )
@@ -298,19 +295,18 @@ def _default_vectors(subjects: Subjects) -> dict[str, Vectors]:
 
 def _stacked(subjects: Subjects, vectors: Mapping) -> tuple[list[str], list[torch.Tensor]]:
     """The attributes' names, and each model's vectors (attributes, latent_dim)."""
-    if not vectors:
-        raise ValueError("the board needs a vector, or more")
-    if not isinstance(next(iter(vectors.values())), Mapping):
+    if not isinstance(next(iter(vectors.values()), None), Mapping):
         vectors = {subjects.names: vectors}
     vectors = {str(name): {str(a): v for a, v in of_model.items()} for name, of_model in vectors.items()}
-    if missing := subjects.models.keys() - vectors.keys():
-        raise ValueError(f"there are no vectors for {', '.join(sorted(missing))}")
-    names = list(vectors[next(iter(subjects.models))])
+    first = next(iter(subjects.models))
+    names = list(vectors.get(first, {}))
+    if not names:
+        raise ValueError(f"the board needs a vector, or more, for {first}")
     if unusable := [n for n in names if not n.isidentifier() or n[0] == "_" or hasattr(AttributeBoard, n)]:
         raise ValueError(f"{', '.join(unusable)} can't be an attribute's name: choose another, single word")
     stacked = []
     for name, mu in zip(subjects.models, subjects.mu, strict=True):
-        own = vectors[name]
+        own = vectors.get(name, {})
         if list(own) != names:
             raise ValueError(f"all models need the same attributes, in one order; {name} has {list(own)}")
         stacked.append(torch.stack([finite(f"the vector of {a}", own[a], mu.shape[1:]) for a in names]))

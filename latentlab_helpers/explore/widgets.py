@@ -100,7 +100,17 @@ class Numbers(traitlets.List):
         return value
 
     def get(self, obj, cls=None):
-        return list(super().get(obj, cls))  # a copy: what is changed in place goes unnoticed
+        return list(super().get(obj, cls) or [])  # a copy: what is changed in place goes unnoticed
+
+
+class Offered(traitlets.Int):
+    """The number of one of the images offered."""
+
+    def validate(self, obj, value):
+        value, count = super().validate(obj, value), len(obj.digits.labels)
+        if not 0 <= value < count:
+            raise traitlets.TraitError(f"{self.name} must be 0 to {count - 1}, one of the images offered")
+        return value
 
 
 class Instrument(anywidget.AnyWidget):
@@ -190,7 +200,7 @@ class Instrument(anywidget.AnyWidget):
             part.release(self)
 
     @traitlets.observe("ask_decode", "ask_encode")
-    def _answer(self, change) -> None:
+    def _answer(self, change: dict[str, Any]) -> None:
         """Compute what the browser can't; an error goes into the instrument as well as into the log."""
         question, answer = change["new"], {"id": change["new"]["id"]}
         try:
@@ -210,18 +220,12 @@ class Instrument(anywidget.AnyWidget):
             setattr(self, change["name"].replace("ask", "answer"), answer)
 
     def _repr_mimebundle_(self, **keywords):
-        data, metadata = ({}, {}) if self.comm is None else super()._repr_mimebundle_(**keywords)
+        shown = None if self.comm is None else super()._repr_mimebundle_(**keywords)
+        data, metadata = shown or ({}, {})
         scale = round(WIDTH / self._still.shape[2]) or 1
         data["image/png"] = base64.b64encode(to_png(self._still, scale)).decode()
         data["text/plain"] = self._alt
         return data, {**(metadata or {}), "image/png": {"alt": self._alt}}
-
-    def _offered(self, proposal):
-        """Refuse the number of an image that isn't offered."""
-        name, count = proposal["trait"].name, len(self.digits.labels)
-        if not 0 <= proposal["value"] < count:
-            raise traitlets.TraitError(f"{name} must be 0 to {count - 1}, one of the images offered")
-        return proposal["value"]
 
 
 class LatentSliders(Instrument):
@@ -232,7 +236,6 @@ class LatentSliders(Instrument):
     start = synced(traitlets.List())
     order = synced(traitlets.List())
     use = synced(traitlets.List())  # what each axis carries, in words
-    random = synced(traitlets.Unicode())  # what the button for random draws says
     mean = synced(traitlets.List())  # draws are mean + factor @ noise
     factor = synced(traitlets.Bytes())
 
@@ -250,9 +253,8 @@ class Morph(Instrument):
 
     kind = synced(traitlets.Unicode("morph"))
     t = synced(Number(0.5))
-    start = synced(traitlets.Int())
-    end = synced(traitlets.Int())
-    _inside = traitlets.validate("start", "end")(Instrument._offered)
+    start = synced(Offered())
+    end = synced(Offered())
 
 
 class AttributeBoard(Instrument):
@@ -260,8 +262,7 @@ class AttributeBoard(Instrument):
 
     kind = synced(traitlets.Unicode("board"))
     strengths = synced(Numbers(Number()))
-    digit = synced(traitlets.Int())
-    _inside = traitlets.validate("digit")(Instrument._offered)
+    digit = synced(Offered())
     vectors = synced(traitlets.List())  # float32 (attributes, latent_dim), for each model
 
 
@@ -271,8 +272,7 @@ class Draw(Instrument):
     kind = synced(traitlets.Unicode("draw"))
     image = synced(traitlets.Bytes(), from_json=lambda value, widget: bytes(value))
     placed = synced(traitlets.Dict())
-    digit = synced(traitlets.Int())  # the one that was taken last
-    _inside = traitlets.validate("digit")(Instrument._offered)
+    digit = synced(Offered())  # the one that was taken last
 
     @traitlets.validate("image")
     def _sized(self, proposal):

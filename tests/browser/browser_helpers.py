@@ -137,6 +137,23 @@ class Instrument:
 
         self.check(f"slider {k} {doing} to {value:.4g}", wanted)
 
+    def check_sliders(self) -> None:
+        """That each slider says which number it moves, and ends where that number's axis does."""
+        facts = self.facts
+        wanted = {"morph": [["t", 0, 1]], "board": [[name, -1, 1] for name in facts["singles"]]}
+        if self.kind in ("sliders", "pad"):
+            order = facts.get("order", [0, 1])
+            notes = [f" {note}" for note in facts["use"]] if "use" in facts else ["", ""]
+            (low,), (high,) = facts["low"], facts["high"]
+            wanted[self.kind] = [[f"z{i + 1}{notes[i]}", low[i], high[i]] for i in order]
+        seen = self.sliders.evaluate_all(
+            """all => all.map((one) => {
+              const label = one.parentElement.querySelector(`label[for="${one.id}"]`);
+              return [label.textContent, Number(one.min), Number(one.max)];
+            })"""
+        )
+        assert seen == wanted.get(self.kind, []), f"{facts['title']}: its sliders are {seen}"
+
     def exercise_slider(self, k: int) -> None:
         """By the mouse and by keys: the first by all, the others, which are made like it, by two."""
         slider = self.sliders.nth(k)
@@ -188,7 +205,10 @@ class Instrument:
                 self.press(button, how)
                 start = self.facts.get("start") if self.kind in ("sliders", "pad") else None
                 self.check(f"Reset by {how}", lambda e, start=start: self.is_reset(e, start))
-            elif text.startswith("Random draw"):
+            elif (
+                text
+                == f"Random draw from {'the prior' if self.facts['variational'][0] else 'a fitted Gaussian'}"
+            ):
                 self.press(button, how)
                 mean = np.array(self.facts["mean"])
                 # The handler's numbers come first; Jupyter takes more of them to name its message
@@ -404,6 +424,7 @@ class Instrument:
     def exercise(self) -> None:
         """Every control that it has, by keyboard and by mouse; after each, the pictures are PyTorch's."""
         self.check("as it opens")
+        self.check_sliders()
         if self.kind == "draw":
             again = self.element.get_by_role("button", name="Sample z again")
             self.exercise_button(again)

@@ -212,7 +212,8 @@ def mark() -> None:
 
 def facts(widget) -> dict:
     """What doesn't change, and a test needs to know."""
-    names = ("kind", "title", "low", "high", "mean", "start", "order", "latent_dim")
+    names = ("kind", "title", "low", "high", "mean", "start", "order", "use", "singles", "latent_dim")
+    names += ("variational",)
     own = {name: getattr(widget, name) for name in names if widget.has_trait(name)}
     factor = np.frombuffer(getattr(widget, "factor", b""), np.float32).tolist()
     return {**own, "factor": factor, "labels": widget.digits.labels, "shape": widget.digits.shape}

@@ -1,4 +1,4 @@
-"""explore.js alone, in a blank page of a real browser: its networks beside PyTorch's, its normalization."""
+"""The front end alone, in a blank page of a real browser: its networks beside PyTorch's; normalization."""
 
 import base64
 
@@ -41,7 +41,7 @@ window.made = ({ ink, rows, columns, shape }) =>
 
 @pytest.fixture
 def module(page):
-    """A page that holds nothing but explore.js."""
+    """A page that holds nothing but the front end."""
     page.add_script_tag(type="module", content=explore.front_end() + OPENED)
     page.wait_for_function("!!window.made")
     return page

@@ -4,6 +4,7 @@ instrument and the page's exporter."""
 import base64
 import io
 import json
+import re
 import zlib
 
 import numpy as np
@@ -149,4 +150,4 @@ def test_the_page_takes_them_without_a_word_about_digits(instruments, shapes):
     assert pixels == shapes.images.numpy().tobytes()
     text = page.write(instruments, '<script id="state">{{state}}</script><style>{{css}}</style>{{module}}')
     assert json.loads(text.split('id="state">')[1].split("</script>")[0]) == state
-    assert explore.front_end() in text and "{{" not in text
+    assert explore.front_end() in text and not re.search(r"{{\w+}}", text)

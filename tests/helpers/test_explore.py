@@ -2,8 +2,10 @@
 
 import base64
 import copy
+import gc
 import io
 import warnings
+import weakref
 
 import ipywidgets
 import nbformat
@@ -17,6 +19,8 @@ from torch import nn
 
 from latentlab_helpers import checkpoints, datasets, explore, latent
 from latentlab_helpers.explore import export
+from latentlab_helpers.explore.adapter import Subjects
+from latentlab_helpers.explore.widgets import Draw
 from latentlab_helpers.models import Autoencoder, VariationalAutoencoder
 from tools.outputs import WIDGET, lasting
 
@@ -167,21 +171,50 @@ def test_weights_and_digits_are_sent_once(pair, test):
     assert explore.pad(pair["VAE"], test).decoders[0].comm is not None
 
 
+def test_what_instruments_share_goes_with_the_last_of_them(test):
+    """It is closed in the browser, too, and its memory comes free; until then, it stays."""
+    model = Own()
+    few = datasets.ImageSet(test.images[40:90], test.labels[40:90])  # which no other test has open
+    first, second = explore.pad(model, few), explore.morph(model, few)
+    digits, network = first.digits, first.decoders[0]
+    gone = [weakref.ref(digits), weakref.ref(network)]
+    first.close()
+    assert second.digits is digits and digits.comm is not None and network.comm is not None
+    second.close()
+    assert digits.comm is None and network.comm is None
+    del first, second, digits, network
+    gc.collect()
+    assert [one() for one in gone] == [None, None]
+
+
+def test_an_instrument_that_was_never_made_holds_nothing(test):
+    model = Own()
+    subjects = Subjects(model, test)
+    with pytest.raises(traitlets.TraitError, match="image must have 784 bytes"):
+        Draw(subjects, "Draw", [datasets.to_float(test.images[:2])], "Two images.", image=b"ab")
+    pad = explore.pad(model, test)
+    network = pad.decoders[0]
+    gc.collect()
+    pad.close()
+    assert network.comm is None
+
+
 # --- networks that the browser doesn't know --------------------------------------------------------------
 
 
-def test_an_unknown_layer_is_computed_by_the_kernel_which_says_so_once(test):
+def test_an_unknown_layer_is_computed_by_the_kernel_and_each_instrument_says_so(test):
     model = Own(between=nn.Softplus())
     with pytest.warns(UserWarning, match="kernel computes the decoder.*Softplus") as said:
         sliders = explore.latent_sliders(model, test)
         explore.pad(model, test)
-    assert sum(w.category is UserWarning for w in said) == 1 and sliders.decoders[0].layers == []
+    assert sum(w.category is UserWarning for w in said) == 2 and sliders.decoders[0].layers == []
     for code in ([0.5, -1.0], [1, 0]):  # JavaScript's 1.0 arrives as 1
         sliders.ask_decode = {"id": code[0], "models": [0], "codes": [code]}
         images = torch.frombuffer(bytearray(sliders.answer_decode["images"]), dtype=torch.float32)
         with torch.no_grad():
             torch.testing.assert_close(images, model.decode(torch.tensor([code]).float()).flatten())
-    draw = explore.draw(model, test)
+    with pytest.warns(UserWarning, match="Softplus"):
+        draw = explore.draw(model, test)
     draw.ask_encode = {"id": 2, "image": test.images[3].flatten().tolist()}
     with torch.no_grad():
         wanted = model.encode(test.images[3:4] / 255)[0].tolist()
@@ -360,7 +393,9 @@ def test_arguments_that_do_not_fit_are_refused(pair, test):
         (lambda: board(pair["AE"], vectors={"bold": torch.tensor([0, torch.nan])}), "bold must be finite"),
         (lambda: board(pair["AE"], vectors={"very bold": torch.zeros(2)}), "can't be an attribute's name"),
         (lambda: board(pair["AE"], vectors={"digits": torch.zeros(2)}), "can't be an attribute's name"),
-        (lambda: board(pair, vectors={"AE": right}), "no vectors for VAE"),
+        (lambda: board(pair, vectors={"AE": right}), "the same attributes.*VAE has"),
+        (lambda: board(pair, vectors={"VAE": right}), "needs a vector, or more, for AE"),
+        (lambda: board(pair, vectors=right), "needs a vector, or more, for AE"),
         (lambda: board(pair, vectors={"AE": right, "VAE": {}}), "the same attributes"),
     ]:
         with pytest.raises(ValueError, match=message):

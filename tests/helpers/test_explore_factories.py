@@ -81,10 +81,10 @@ def test_sliders_are_ordered_named_and_bounded_by_the_codes(deep, name, test):
 
 def test_a_vae_draws_from_its_prior_and_an_ae_from_a_fitted_gaussian(deep, test):
     vae, ae = (explore.latent_sliders(deep[name], test) for name in ("VAE", "AE"))
-    assert vae.random == "Random draw from the prior" and vae.mean == 16 * [0]
+    assert vae.variational == [True] and vae.mean == 16 * [0]
     assert floats(vae.factor, 16).equal(torch.eye(16))
     mu, _ = encoded(deep["AE"], test)
-    assert ae.random == "Random draw from a fitted Gaussian" and ae.mean == pytest.approx(mu.mean(0).tolist())
+    assert ae.variational == [False] and ae.mean == pytest.approx(mu.mean(0).tolist())
     factor = floats(ae.factor, 16)
     torch.testing.assert_close(factor @ factor.T, mu.T.cov(correction=0), rtol=1e-4, atol=1e-4)
 

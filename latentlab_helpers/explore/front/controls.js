@@ -2,7 +2,12 @@
 
 let identifiers = 0;
 
-/** An element: its attributes ("on…" are listeners), then its children. */
+/** An element: its attributes ("on…" are listeners), then its children.
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {Record<string, any>} attributes
+ * @param {...(Node | string)} children
+ */
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -13,16 +18,27 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** What takes the focus must tell JupyterLab and Notebook 7 to leave its keys alone. */
+/** What takes the focus must tell JupyterLab and Notebook 7 to leave its keys alone.
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {Record<string, any>} attributes
+ * @param {...(Node | string)} children
+ */
 function control(tag, attributes, ...children) {
   return make(tag, { "data-lm-suppress-shortcuts": "true", ...attributes }, ...children);
 }
 
+/** @param {string} text
+ * @param {() => void} onclick
+ */
 function button(text, onclick) {
   return control("button", { type: "button", onclick }, text);
 }
 
-/** A picture of the model's size, enlarged by CSS; `show` takes floats in [0, 1]. */
+/** A picture of the model's size, enlarged by CSS; `show` takes floats in [0, 1].
+ * @param {string} name
+ * @param {Shape} shape
+ */
 function picture(name, [channels, height, width], className = "") {
   const canvas = make("canvas", { width, height, role: "img", "aria-label": name, class: "ll-image" });
   canvas.style.aspectRatio = `${width} / ${height}`;
@@ -33,6 +49,9 @@ function picture(name, [channels, height, width], className = "") {
   return {
     canvas,
     node: make("figure", { class: `ll-picture ${className}` }, canvas, make("figcaption", {}, name)),
+    /** @param {Values} pixels
+     * @param {string} label
+     */
     show(pixels, label) {
       for (let i = 0; i < area; i++) {
         for (let c = 0; c < 3; c++) image.data[4 * i + c] = 255 * pixels[channels === 3 ? c * area + i : i];
@@ -43,16 +62,24 @@ function picture(name, [channels, height, width], className = "") {
   };
 }
 
+/** @param {number} value */
 const number = (value) => (Math.abs(value) < 0.005 ? 0 : value).toFixed(2); // never "-0.00"
 
-/** How many steps to the right and upwards a key asks for; the far ends are a thousand steps away. */
+/** How many steps to the right and upwards a key asks for; the far ends are a thousand steps away.
+ * @param {KeyboardEvent} event
+ */
 function steps({ key, altKey, ctrlKey, metaKey }) {
   if (altKey || ctrlKey || metaKey) return [0, 0];
+  /** @type {Record<string, number[]>} */
   const ways = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-  return { ...ways, PageUp: [0, 10], PageDown: [0, -10], Home: [-1000, 0], End: [1000, 0] }[key] ?? [0, 0];
+  /** @type {Record<string, number[]>} */
+  const far = { PageUp: [0, 10], PageDown: [0, -10], Home: [-1000, 0], End: [1000, 0] };
+  return ways[key] ?? far[key] ?? [0, 0];
 }
 
-/** A labelled slider. Its value may lie beyond its ends, if Python has put it there. */
+/** A labelled slider. Its value may lie beyond its ends, if Python has put it there.
+ * @param {{name: string, note?: string, low: number, high: number, move: (value: number) => void}} options
+ */
 function slider({ name, note = "", low, high, move }) {
   const id = `ll-${++identifiers}`;
   let value = low, before = low;
@@ -61,34 +88,38 @@ function slider({ name, note = "", low, high, move }) {
     oninput: () => move(Number(input.value)),
     onpointerdown: () => (before = value),
     onpointercancel: () => move(before), // the finger wanted to scroll the page
-    onkeydown: (event) => {
-      const steps = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
-      const next = { Home: low, End: high }[event.key] ?? value + (steps * (high - low)) / 100;
-      if (Number.isNaN(next) || event.altKey || event.ctrlKey || event.metaKey) return;
+    onkeydown: (/** @type {KeyboardEvent} */ event) => {
+      const [right, upwards] = steps(event);
+      if (!right && !upwards) return;
       event.preventDefault(); // browsers differ in what they make of these keys
-      move(Math.min(high, Math.max(low, next)));
+      move(Math.min(high, Math.max(low, value + ((right + upwards) * (high - low)) / 100)));
     },
   });
   const shown = make("span", { class: "ll-value", "aria-hidden": "true" });
   const label = make("label", { for: id }, name, ...(note ? [" ", make("small", {}, note)] : []));
   return {
     node: make("div", { class: "ll-slider" }, label, input, shown),
+    /** @param {number} now */
     show(now) {
       if (now === value && shown.textContent) return; // each change costs the page a layout
       value = now;
-      input.value = now;
+      input.value = String(now);
       shown.textContent = number(now);
       input.setAttribute("aria-valuetext", number(now));
     },
   };
 }
 
-/** The choice of a real digit: by class, and then the next of that class. */
+/** The choice of a real image: by class, and then the next of that class.
+ * @param {string} name
+ * @param {Digits} digits
+ * @param {(index: number) => void} pick
+ */
 function picker(name, digits, pick) {
   const small = picture(name, digits.shape, "ll-small");
   small.node.lastChild.remove();
   let index = 0;
-  const next = (label) => {
+  const next = (/** @type {number} */ label) => {
     const n = digits.labels.length;
     for (let step = 1; step <= n; step++) {
       if (digits.labels[(index + step) % n] === label) return pick((index + step) % n);
@@ -96,8 +127,8 @@ function picker(name, digits, pick) {
   };
   const choice = control(
     "select",
-    { "aria-label": `${name}: which digit`, onchange: () => next(Number(choice.value)) },
-    ...digits.classes.map((label) => make("option", { value: label }, String(label))),
+    { "aria-label": `${name}: which class`, onchange: () => next(Number(choice.value)) },
+    ...digits.classes.map((label) => make("option", { value: label }, digits.className(label))),
   );
   const another = control(
     "button",
@@ -106,24 +137,31 @@ function picker(name, digits, pick) {
   );
   return {
     node: make("div", { class: "ll-picker" }, make("span", {}, name), small.node, choice, another),
+    /** @param {number} now */
     show(now) {
       index = now;
-      choice.value = digits.labels[now];
+      choice.value = String(digits.labels[now]);
       small.show(digits.image(now), `${name}: ${digits.name(now)}`);
     },
   };
 }
 
+/** @param {...HTMLElement} children */
 function buttons(...children) {
   return make("div", { class: "ll-buttons" }, ...children);
 }
 
+/** @param {number[]} z */
 const at = (z) => z.map((value, i) => `z${i + 1} = ${number(value)}`).slice(0, 4).join(", ") + (z.length > 4 ? ", …" : "");
 
 /** An image as MNIST's were made: its longer side fills 20 of 28 pixels, its centre of mass is the middle.
  *
  * ink is (rows × columns) in [0, 1]. LeCun et al., Proceedings of the IEEE 86 (1998), 2278, III.A. In the published
  * files the centre of mass lies within half a pixel of pixel 14, counted from 0: so images were moved by whole pixels.
+ * @param {Float32Array} ink
+ * @param {number} rows
+ * @param {number} columns
+ * @param {Shape} shape
  */
 function normalize(ink, rows, columns, [, height, width]) {
   const result = new Uint8Array(height * width);
@@ -139,7 +177,7 @@ function normalize(ink, rows, columns, [, height, width]) {
   const box = Math.round((20 / 28) * Math.min(height, width));
   const scale = box / Math.max(bottom - top, right - left); // pixels of the result for one of the drawing
   const small = new Float32Array(box * box);
-  const share = (cell, from) => Math.max(0, Math.min(cell + 1, (from + 1) * scale) - Math.max(cell, from * scale));
+  const share = (/** @type {number} */ cell, /** @type {number} */ from) => Math.max(0, Math.min(cell + 1, (from + 1) * scale) - Math.max(cell, from * scale));
   let mass = 0, across = 0, down = 0;
   for (let y = 0; y < box; y++) {
     const firstRow = Math.floor(y / scale), lastRow = Math.min(bottom - top, Math.ceil((y + 1) / scale));
@@ -167,9 +205,12 @@ function normalize(ink, rows, columns, [, height, width]) {
   return result;
 }
 
-/** A sheet to draw on, four times as fine as the image: by mouse, finger, or with the arrow keys. */
+/** A sheet to draw on, four times as fine as the image: by mouse, finger, or with the arrow keys.
+ * @param {Shape} shape
+ * @param {(image: Uint8Array<ArrayBuffer>) => void} changed
+ */
 function drawing(shape, changed) {
-  const fine = 4, [, height, width] = shape, rows = fine * height, columns = fine * width, radius = 1.1 * fine;
+  const fine = 4, [channels, height, width] = shape, rows = fine * height, columns = fine * width, radius = 1.1 * fine;
   const ink = new Float32Array(rows * columns), pen = { x: columns / 2, y: rows / 2, down: false };
   const canvas = control("canvas", {
     width: columns, height: rows, tabindex: 0, role: "application", class: "ll-image ll-sheet",
@@ -178,15 +219,27 @@ function drawing(shape, changed) {
   canvas.style.aspectRatio = `${width} / ${height}`;
   const context = canvas.getContext("2d"), sheet = context.createImageData(columns, rows);
   const status = make("p", { class: "ll-numbers", role: "status" });
-  let made = null, foreign = false; // what the last stroke made of the sheet; whether the sheet shows another image
+  sheet.data.fill(255);
+  /** @type {Uint8Array<ArrayBuffer>} */
+  let made = null; // what the last stroke made of the sheet
+  let foreign = false; // whether the sheet shows an image that was not drawn here
   const paint = () => {
-    for (let i = 0; i < ink.length; i++) sheet.data.set([255 * ink[i], 255 * ink[i], 255 * ink[i], 255], 4 * i);
+    for (let i = 0; i < ink.length; i++) {
+      const pixel = Math.floor(i / columns / fine) * width + Math.floor((i % columns) / fine);
+      for (let c = 0; c < 3; c++) {
+        sheet.data[4 * i + c] = foreign ? made[(channels === 3 ? c * height * width : 0) + pixel] : 255 * ink[i];
+      }
+    }
     context.putImageData(sheet, 0, 0);
     if (document.activeElement !== canvas) return;
     context.strokeStyle = pen.down ? "#E69F00" : "#56B4E9";
     context.lineWidth = 1.5;
     context.strokeRect(pen.x - 3, pen.y - 3, 6, 6);
   };
+  /** @param {number} x
+   * @param {number} y
+   * @param {{x: number, y: number}} from
+   */
   const stroke = (x, y, from) => {
     // Ink wherever the way from the last point is near; t is the share of that way at which it is nearest.
     const [dx, dy] = from ? [x - from.x, y - from.y] : [0, 0], length = dx * dx + dy * dy;
@@ -204,16 +257,14 @@ function drawing(shape, changed) {
     const place = `column ${Math.round(pen.x / fine)}, row ${Math.round(pen.y / fine)}`;
     status.textContent = `pen ${pen.down ? "down" : "up"}, ${place}`;
   };
-  const begin = (x, y) => {
-    if (foreign) ink.fill(0);
-    foreign = false;
-    stroke(x, y, null);
-  };
   const finish = () => {
-    made = normalize(ink, rows, columns, shape);
+    const grey = normalize(ink, rows, columns, shape); // white ink is the same in all channels
+    made = new Uint8Array(channels * grey.length);
+    for (let c = 0; c < channels; c++) made.set(grey, c * grey.length);
+    foreign = false;
     changed(made);
   };
-  const point = (event) => {
+  const point = (/** @type {PointerEvent} */ event) => {
     const down = event.type === "pointerdown";
     if (down ? event.button : !(event.buttons & 1 && canvas.hasPointerCapture(event.pointerId))) return;
     const box = canvas.getBoundingClientRect();
@@ -221,7 +272,7 @@ function drawing(shape, changed) {
     if (down) {
       canvas.setPointerCapture(event.pointerId);
       canvas.focus();
-      begin(x, y);
+      stroke(x, y, null);
     } else stroke(x, y, pen);
     finish();
   };
@@ -239,7 +290,7 @@ function drawing(shape, changed) {
       else Object.assign(pen, { x, y });
     } else {
       pen.down = !pen.down;
-      if (pen.down) begin(pen.x, pen.y);
+      if (pen.down) stroke(pen.x, pen.y, null);
     }
     say();
     if (pen.down) finish();
@@ -250,16 +301,16 @@ function drawing(shape, changed) {
     status,
     clear: () => {
       ink.fill(0);
-      pen.down = foreign = false;
+      pen.down = false;
       say();
       finish();
     },
-    /** Show an image that was not drawn here (a test digit, or Python's) on the sheet, too. */
+    /** Show an image that was not drawn here (one of the data's, or Python's) on the sheet, too.
+     * @param {Uint8Array<ArrayBuffer>} image
+     */
     show(image) {
       if (!made || image.some((value, i) => value !== made[i])) {
-        for (let i = 0; i < ink.length; i++) {
-          ink[i] = image[Math.floor(i / columns / fine) * width + Math.floor((i % columns) / fine)] / 255;
-        }
+        ink.fill(0);
         [made, foreign] = [image, true];
         pen.down = false;
       }

@@ -1,23 +1,24 @@
 // The instruments: each fills its element, and returns what shows the state as it is now.
 
+/** @type {Record<string, (b: Bench) => () => void>} */
 const INSTRUMENTS = {
   sliders(b) {
     const { get, set, decode } = b;
     const image = picture("decoded", b.shape, "ll-large");
     const low = get("low")[0], high = get("high")[0], use = get("use"), order = get("order");
     const sliders = order.map((i) =>
-      slider({
-        name: `z${i + 1}`, note: use[i], low: low[i], high: high[i],
-        move: b.put("z", i),
-      }),
+      slider({ name: `z${i + 1}`, note: use[i], low: low[i], high: high[i], move: b.put("z", i) }),
     );
-    const rows = sliders.map((one) => one.node), many = 8;
+    const many = 8;
+    /** @type {HTMLElement[]} */
+    const rows = sliders.map((one) => one.node);
     const more = rows.splice(many);
     if (more.length) {
       const summary = control("summary", {}, `${more.length} more, less used`);
       rows.push(make("details", {}, summary, ...more));
     }
     const mean = get("mean"), factor = floats(get("factor")), n = b.size[0];
+    const source = get("variational")[0] ? "the prior" : "a fitted Gaussian";
     const random = () => {
       const noise = mean.map(normal);
       set({ z: mean.map((m, i) => noise.reduce((sum, e, k) => sum + factor[i * n + k] * e, m)) });
@@ -30,7 +31,7 @@ const INSTRUMENTS = {
     bind(b, "z", b.singles, show);
     b.el.append(
       make("div", { class: "ll-row" }, image.node, make("div", { class: "ll-sliders" }, ...rows)),
-      buttons(button("Reset", () => set({ z: get("start") })), button(get("random"), random)),
+      buttons(button("Reset", () => set({ z: get("start") })), button(`Random draw from ${source}`, random)),
     );
     return show;
   },
@@ -40,21 +41,21 @@ const INSTRUMENTS = {
     const [low, high] = [get("low")[0], get("high")[0]];
     const codes = digits.labels.map((_, i) => b.code(0, i));
     const map = plane(digits, codes, low, high, `Map of the latent space of the ${names[0]}: the arrow keys move the point, as the sliders below do`);
-    const image = picture("decoded at the point", b.shape), real = picture("real digit", b.shape);
+    const image = picture("decoded at the point", b.shape), real = picture("real image", b.shape);
     const caption = real.node.lastChild, status = make("p", { class: "ll-numbers", role: "status" });
     const [across, up] = [0, 1].map((i) => `z${i + 1} from ${number(low[i])} to ${number(high[i])}`);
     const frame = make("figure", { class: "ll-map" }, map.canvas, make("figcaption", {}, `${across}; upwards ${up}`));
-    const inside = (z) => z.map((value, i) => Math.min(high[i], Math.max(low[i], value)));
-    const meet = (i) => {
+    const inside = (/** @type {number[]} */ z) => z.map((value, i) => Math.min(high[i], Math.max(low[i], value)));
+    const meet = (/** @type {number} */ i) => {
       real.canvas.style.visibility = i < 0 ? "hidden" : "visible";
-      caption.textContent = i < 0 ? "no real digit near" : `nearest: ${digits.name(i)}`;
+      caption.textContent = i < 0 ? "no real image near" : `nearest: ${digits.name(i)}`;
       if (i >= 0) real.show(digits.image(i), `nearest: ${digits.name(i)}`);
     };
-    const where = (event) => {
+    const where = (/** @type {PointerEvent} */ event) => {
       const box = map.canvas.getBoundingClientRect();
       return inside(map.code((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height));
     };
-    const drag = (event) => {
+    const drag = (/** @type {PointerEvent} */ event) => {
       const z = where(event);
       if (event.type === "pointerdown" && event.button === 0) {
         map.canvas.setPointerCapture(event.pointerId);
@@ -63,7 +64,7 @@ const INSTRUMENTS = {
       if (event.buttons & 1) set({ z });
       meet(map.nearest(z, 0.05));
     };
-    for (const [name, value] of Object.entries({ role: "application", tabindex: 0, "data-lm-suppress-shortcuts": "true" })) {
+    for (const [name, value] of Object.entries({ role: "application", tabindex: "0", "data-lm-suppress-shortcuts": "true" })) {
       map.canvas.setAttribute(name, value);
     }
     map.canvas.addEventListener("pointerdown", drag);
@@ -77,11 +78,7 @@ const INSTRUMENTS = {
       set({ z });
       status.textContent = `${at(z)}, ${caption.textContent}`;
     });
-    const sliders = [0, 1].map((i) =>
-      slider({
-        name: `z${i + 1}`, low: low[i], high: high[i], move: b.put("z", i),
-      }),
-    );
+    const sliders = [0, 1].map((i) => slider({ name: `z${i + 1}`, low: low[i], high: high[i], move: b.put("z", i) }));
     const show = () => {
       const z = get("z");
       sliders.forEach((one, i) => one.show(z[i]));
@@ -106,13 +103,17 @@ const INSTRUMENTS = {
     const from = picker("from", digits, (i) => set({ start: i }));
     const to = picker("to", digits, (i) => set({ end: i }));
     const way = slider({ name: "t", low: 0, high: 1, move: (t) => set({ t }) });
-    const blend = (t, a, c) => a.map((value, i) => (1 - t) * value + t * c[i]);
+    /** @param {number} t
+     * @param {Values} a
+     * @param {Values} c
+     */
+    const blend = (t, a, c) => Array.from(a, (value, i) => (1 - t) * value + t * c[i]);
     const show = () => {
       const t = get("t"), start = get("start"), end = get("end");
       from.show(start);
       to.show(end);
       way.show(t);
-      const label = (name) => `${name}, ${number(t)} of the way from ${digits.name(start)} to ${digits.name(end)}`;
+      const label = (/** @type {string} */ name) => `${name}, ${number(t)} of the way from ${digits.name(start)} to ${digits.name(end)}`;
       images[names.length].show(blend(t, digits.image(start), digits.image(end)), label("pixel blend"));
       decode(
         names.map((name, k) => ({
@@ -132,13 +133,9 @@ const INSTRUMENTS = {
   board(b) {
     const { get, set, names, digits, decode, code } = b;
     const vectors = get("vectors").map(floats), attributes = b.singles;
-    const original = picture("the digit", b.shape), images = names.map((name) => picture(name, b.shape));
-    const digit = picker("digit", digits, (i) => set({ digit: i }));
-    const sliders = attributes.map((name, i) =>
-      slider({
-        name, low: -1, high: 1, move: b.put("strengths", i),
-      }),
-    );
+    const original = picture("the image", b.shape), images = names.map((name) => picture(name, b.shape));
+    const digit = picker("image", digits, (i) => set({ digit: i }));
+    const sliders = attributes.map((name, i) => slider({ name, low: -1, high: 1, move: b.put("strengths", i) }));
     const show = () => {
       const strengths = get("strengths"), i = get("digit");
       digit.show(i);
@@ -167,10 +164,13 @@ const INSTRUMENTS = {
   draw(b) {
     const { get, set, names, digits, decode, encode } = b;
     const samples = 5, board = drawing(b.shape, (image) => set({ image: new DataView(image.buffer) }));
-    const test = picker("test digit", digits, (i) =>
+    const test = picker("test image", digits, (i) =>
       set({ digit: i, image: new DataView(digits.bytes(i).slice().buffer) }),
     );
-    let noise, last;
+    /** @type {number[][][]} */
+    let noise;
+    /** @type {Code[]} */
+    let last;
     const seen = picture("as the models see it", b.shape, "ll-medium");
     const cards = names.map((name, k) => {
       const place = b.size[k] === 2 ? placed(b, k) : strips(b, k);
@@ -185,17 +185,18 @@ const INSTRUMENTS = {
       noise = names.map((_, k) => Array.from({ length: samples }, () => Array.from({ length: b.size[k] }, normal)));
       if (last) tell(last);
     };
-    const tell = (codes) => {
+    const tell = (/** @type {Code[]} */ codes) => {
       last = codes;
       const jobs = cards.flatMap(({ name, place, mean, drawn, text }, k) => {
         const { mu, logvar } = codes[k], sigma = logvar && logvar.map((value) => Math.exp(value / 2));
         const zs = drawn.map((_, i) => mu.map((m, j) => m + sigma[j] * noise[k][i][j]));
-        const some = (values) => values.slice(0, 4).map(number).join(", ") + (values.length > 4 ? ", …" : "");
+        const some = (/** @type {number[]} */ values) => values.slice(0, 4).map(number).join(", ") + (values.length > 4 ? ", …" : "");
         text.textContent = sigma ? `mu = ${some(mu)}; sigma = ${some(sigma)}` : `z = ${some(mu)}`;
         place.show(mu, sigma, zs);
-        return [[mean, mu], ...drawn.map((image, i) => [image, zs[i]])].map(([image, z]) => ({
-          model: k, z, show: (pixels) => image.show(pixels, `${name}, decoded at ${at(z)}`),
-        }));
+        return [mean, ...drawn].map((image, i) => {
+          const z = [mu, ...zs][i];
+          return { model: k, z, show: (/** @type {Float32Array} */ pixels) => image.show(pixels, `${name}, decoded at ${at(z)}`) };
+        });
       });
       decode(jobs);
       set({ placed: Object.fromEntries(names.map((name, k) => [name, codes[k]])) });
@@ -206,7 +207,9 @@ const INSTRUMENTS = {
       test.show(get("digit"));
       seen.show(pixels, image.some(Boolean) ? "the drawing, normalized" : "nothing drawn yet");
       b.el.classList.toggle("ll-empty", !image.some(Boolean));
-      if (image.some(Boolean)) return encode(image, tell);
+      // The kernel's answer may come when the sheet has been cleared.
+      const here = (/** @type {Code[]} */ codes) => bytes(get("image")).some(Boolean) && tell(codes);
+      if (image.some(Boolean)) return encode(image, here);
       last = null;
       set({ placed: {} });
     };
@@ -228,6 +231,7 @@ const INSTRUMENTS = {
   },
 };
 
+/** @param {{model: Model, el: HTMLElement}} widget */
 async function render({ model, el }) {
   el.classList.add("latentlab");
   el.setAttribute("role", "group");

@@ -2,40 +2,64 @@
 // encode with them, from the weights that Python sent once, so that a picture follows the hand without asking the kernel.
 // widgets.py joins the files of this folder into one module, in the order networks, controls, state, instruments.
 
+/** An image or a filter: its channels, rows and columns.
+ * @typedef {[number, number, number]} Shape
+ */
+
+/** What export.py writes of a layer; `at` and `count` say which of the numbers are its own.
+ * @typedef {{kind: string, at: number, count: number, input?: number[], output?: number[], bias?: boolean,
+ *   kernel_size?: number[], stride?: number[], padding?: number[], negative_slope?: number}} Layer
+ */
+
+/** @typedef {Float32Array | number[]} Values */
+/** @typedef {(x: Values) => Float32Array} Step */
+
+/** @param {ArrayBufferView<ArrayBuffer>} view */
 function bytes(view) {
   return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
 }
 
+/** @param {ArrayBufferView<ArrayBuffer>} view */
 function floats(view) {
   return new Float32Array(bytes(view).slice().buffer);
 }
 
-/** The float16 numbers of a DataView, as Float32Array: by a table of all 65,536 of them. */
+/** @type {Float32Array} */
+let table;
+
+/** The float16 numbers of a DataView, as Float32Array: by a table of all 65,536 of them.
+ * @param {ArrayBufferView<ArrayBuffer>} view
+ */
 function halves(view) {
-  if (!halves.table) {
-    halves.table = Float32Array.from({ length: 65536 }, (_, bits) => {
+  if (!table) {
+    table = Float32Array.from({ length: 65536 }, (_, bits) => {
       const exponent = (bits >> 10) & 31, fraction = bits & 1023, sign = bits >> 15 ? -1 : 1;
       return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
     });
   }
   const bits = new Uint16Array(bytes(view).slice().buffer);
-  const result = new Float32Array(bits.length), { table } = halves;
+  const result = new Float32Array(bits.length);
   for (let i = 0; i < bits.length; i++) result[i] = table[bits[i]]; // five times as fast as Float32Array.from
   return result;
 }
 
-/** The bytes of an image as floats in [0, 1]. */
+/** The bytes of an image as floats in [0, 1].
+ * @param {Uint8Array} image
+ */
 function shares(image) {
   const result = new Float32Array(image.length);
   for (let i = 0; i < image.length; i++) result[i] = image[i] / 255;
   return result;
 }
 
+/** @param {number} x */
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 
-/** Each kind of layer: from its description and its numbers to a function of an array. */
+/** Each kind of layer: from its description and its numbers to a function of an array.
+ * @type {Record<string, (layer: Layer, weights: Float32Array) => Step>}
+ */
 const LAYERS = {
-  linear({ inputs, outputs, bias }, weights) {
+  linear({ input: [inputs], output: [outputs], bias }, weights) {
     const result = new Float32Array(outputs);
     return (x) => {
       for (let o = 0, at = 0; o < outputs; o++) {
@@ -53,19 +77,18 @@ const LAYERS = {
       return result;
     };
   },
-  conv({ input, output, kernel, stride, padding, bias }, weights) {
-    return convolution({ near: output, far: input, kernel, stride, padding, bias }, weights, false);
-  },
-  conv_transpose({ input, output, kernel, stride, padding, bias }, weights) {
-    return convolution({ near: input, far: output, kernel, stride, padding, bias }, weights, true);
-  },
+  conv: (layer, weights) => convolution(layer, weights, false),
+  conv_transpose: (layer, weights) => convolution(layer, weights, true),
   relu: () => each((x) => (x > 0 ? x : 0)),
-  leaky_relu: ({ slope }) => each((x) => (x > 0 ? x : slope * x)),
+  leaky_relu: ({ negative_slope }) => each((x) => (x > 0 ? x : negative_slope * x)),
   tanh: () => each(Math.tanh),
   silu: () => each((x) => x * sigmoid(x)),
   sigmoid: () => each(sigmoid),
 };
 
+/** @param {(x: number) => number} f
+ * @returns {Step}
+ */
 function each(f) {
   let result = new Float32Array(0);
   return (x) => {
@@ -75,13 +98,18 @@ function each(f) {
   };
 }
 
-/** A convolution goes from the far, larger side to the near one; a transposed one goes back the same ways. */
-function convolution({ near, far, kernel, stride, padding, bias }, weights, transposed) {
-  const [N, H, W] = near, [F, Y, X] = far, [kh, kw] = kernel;
-  const to = transposed ? far : near;
-  const result = new Float32Array(to[0] * to[1] * to[2]);
+/** A convolution goes from the far, larger side to the near one; a transposed one goes back the same ways.
+ * @param {Layer} layer
+ * @param {Float32Array} weights
+ * @param {boolean} transposed
+ * @returns {Step}
+ */
+function convolution({ input, output, kernel_size, stride, padding, bias }, weights, transposed) {
+  const [near, far] = transposed ? [input, output] : [output, input];
+  const [N, H, W] = near, [F, Y, X] = far, [kh, kw] = kernel_size;
+  const result = new Float32Array(output[0] * output[1] * output[2]);
   return (x) => {
-    for (let o = 0, size = to[1] * to[2]; o < to[0]; o++) {
+    for (let o = 0, size = output[1] * output[2]; o < output[0]; o++) {
       result.fill(bias ? weights[N * F * kh * kw + o] : 0, o * size, (o + 1) * size);
     }
     for (let n = 0, at = 0; n < N; n++) {
@@ -106,8 +134,12 @@ function convolution({ near, far, kernel, stride, padding, bias }, weights, tran
   };
 }
 
-/** From an array to an array through all layers; the result is used again by the next call. */
+/** From an array to an array through all layers; the result is used again by the next call.
+ * @param {Layer[]} layers
+ * @param {Float32Array} numbers
+ * @returns {Step}
+ */
 function network(layers, numbers) {
   const steps = layers.map((layer) => LAYERS[layer.kind](layer, numbers.subarray(layer.at, layer.at + layer.count)));
-  return (x) => steps.reduce((value, step) => step(value), x);
+  return (x) => steps.reduce((value, step) => step(value), /** @type {any} */ (x));
 }

@@ -1,54 +1,98 @@
 // State: what an instrument stands on. Its traits, the images offered, the models, and the maps of their latent spaces.
 // widgets.py says what is in each trait; Python also decodes and encodes for models that the browser can't compute.
 
-/** A widget model that another one refers to, and what was made of it: once, however many instruments use it. */
+/** What a front end gets from Jupyter, or from the page. A widget that others refer to keeps what was made of it.
+ * @typedef {{get: (name: string) => any, set: (name: string, value: any) => void, save_changes: () => void,
+ *   on: (event: string, react: () => void) => void, off: (event: string, react: () => void) => void,
+ *   widget_manager: {get_model: (id: string) => Promise<Model>}, latentlab?: any}} Model
+ */
+
+/** The traits of widgets.py that are read or set here; `start` is a code or, for the morph, an image's number.
+ * @typedef {{digits: string, decoders: string[], encoders: string[], names: string[], latent_dim: number[],
+ *   variational: boolean[], codes: DataView<ArrayBuffer>[], low: number[][], high: number[][], singles: string[],
+ *   ask_decode: object, ask_encode: object, answer_decode: Answer, answer_encode: Answer,
+ *   z: number[], start: any, order: number[], use: string[], mean: number[],
+ *   factor: DataView<ArrayBuffer>, t: number, end: number, strengths: number[], digit: number,
+ *   vectors: DataView<ArrayBuffer>[], image: DataView<ArrayBuffer>, placed: Record<string, Code>}} Traits
+ */
+
+/** @typedef {{id: number, error?: string, images?: DataView<ArrayBuffer>, codes?: Code[]}} Answer */
+/** @typedef {{mu: number[], logvar: number[] | null}} Code */
+/** @typedef {{model: number, z: number[], show: (pixels: Float32Array) => void}} Job */
+/** @typedef {Awaited<ReturnType<typeof prepareDigits>>} Digits */
+/** @typedef {Awaited<ReturnType<typeof bench>>} Bench */
+
+/** A widget model that another one refers to, and what was made of it: once, however many instruments use it.
+ * @template T
+ * @param {Model} model
+ * @param {string} reference
+ * @param {(other: Model) => T} prepare
+ * @returns {Promise<Awaited<T>>}
+ */
 async function part(model, reference, prepare) {
   const other = await model.widget_manager.get_model(reference.replace("IPY_MODEL_", ""));
   other.latentlab ??= prepare(other);
   return other.latentlab;
 }
 
+/** @param {Model} model */
 async function prepareDigits(model) {
   const stream = new Blob([bytes(model.get("images"))]).stream().pipeThrough(new DecompressionStream("deflate"));
   const data = new Uint8Array(await new Response(stream).arrayBuffer());
-  const shape = model.get("shape"), labels = model.get("labels");
-  const size = shape.reduce((a, b) => a * b);
+  /** @type {[Shape, number[], string[], string[]]} */
+  const [shape, labels, names, colours] = [model.get("shape"), model.get("labels"), model.get("classes"), model.get("colours")];
+  const size = shape.reduce((a, b) => a * b), className = (/** @type {number} */ label) => names[label] ?? String(label);
   return {
-    shape, labels, size,
+    shape, labels, size, className,
     classes: [...new Set(labels)].sort((a, b) => a - b),
-    colour: (i) => model.get("colours").at(labels[i] % model.get("colours").length),
-    bytes: (i) => data.subarray(i * size, (i + 1) * size),
-    image: (i) => shares(data.subarray(i * size, (i + 1) * size)),
-    name: (i) => `a real ${labels[i]}`,
+    colour: (/** @type {number} */ i) => colours[labels[i] % colours.length],
+    bytes: (/** @type {number} */ i) => data.subarray(i * size, (i + 1) * size),
+    image: (/** @type {number} */ i) => shares(data.subarray(i * size, (i + 1) * size)),
+    name: (/** @type {number} */ i) => `a real ${className(labels[i])}`,
   };
 }
 
+/** @param {Model} model */
 function prepareNetwork(model) {
   const layers = model.get("layers");
   return layers.length ? network(layers, halves(model.get("weights"))) : null;
 }
 
-/** Everything that the instruments share; `on` registers what has to happen when Python changes a trait. */
+/** Everything that the instruments share; `on` registers what has to happen when Python changes a trait.
+ * @param {Model} model
+ * @param {HTMLElement} el
+ */
 async function bench(model, el) {
+  /** @type {<K extends keyof Traits>(name: K) => Traits[K]} */
   const get = (name) => model.get(name);
   const digits = await part(model, get("digits"), prepareDigits);
-  const networks = (name) => Promise.all(get(name).map((reference) => part(model, reference, prepareNetwork)));
+  const networks = (/** @type {"decoders" | "encoders"} */ name) => Promise.all(get(name).map((reference) => part(model, reference, prepareNetwork)));
   const decoders = await networks("decoders"), encoders = await networks("encoders");
-  const names = get("names"), size = get("latent_dim"), stop = [];
+  const names = get("names"), size = get("latent_dim");
+  /** @type {(() => void)[]} */
+  const stop = [];
   const codes = get("codes").map(floats);
   const problem = make("p", { class: "ll-problem", role: "alert", hidden: "" });
 
+  /** @param {string} name
+   * @param {() => void} react
+   */
   const on = (name, react) => {
     model.on("change:" + name, react);
     stop.push(() => model.off("change:" + name, react));
   };
-  const set = (values) => {
+  const set = (/** @type {Partial<Traits>} */ values) => {
     for (const [name, value] of Object.entries(values)) model.set(name, value);
     model.save_changes(); // at once: what waits is overwritten by the echo of an earlier message
   };
 
   // The kernel computes what the browser can't. ipywidgets keeps one message on its way and, behind it, the newest.
-  const waiting = { decode: new Map(), encode: new Map() };
+  /** @typedef {Map<number, {question: object, done: (answer: Partial<Answer>) => void}>} Asked */
+  const waiting = { decode: /** @type {Asked} */ (new Map()), encode: /** @type {Asked} */ (new Map()) };
+  /** @param {"decode" | "encode"} what
+   * @param {object} question
+   * @param {(answer: Partial<Answer>) => void} done
+   */
   const ask = (what, question, done) => {
     const id = Math.random(); // another view of this widget asks, too
     waiting[what].set(id, { question, done });
@@ -56,16 +100,20 @@ async function bench(model, el) {
     const silent = () => waiting[what].has(id) && tell("The kernel, which computes this model, doesn't answer.");
     setTimeout(silent, 10_000);
   };
+  /** @param {"decode" | "encode"} what
+   * @param {number} id
+   * @param {object} question
+   */
   const send = (what, id, question) => {
-    set({ ["ask_" + what]: { id, ...question } });
+    set({ [`ask_${what}`]: { id, ...question } });
   };
-  const tell = (error) => {
+  const tell = (/** @type {string} */ error) => {
     problem.hidden = !error;
     problem.textContent = error ?? "";
   };
-  for (const what of ["decode", "encode"]) {
+  for (const what of /** @type {const} */ (["decode", "encode"])) {
     on("answer_" + what, () => {
-      const { id, error, ...answer } = get("answer_" + what);
+      const { id, error, ...answer } = get(`answer_${what}`);
       tell(error);
       const mine = waiting[what].get(id);
       if (!mine) {
@@ -81,7 +129,9 @@ async function bench(model, el) {
     });
   }
 
-  /** jobs: {model, z, show}; each image is shown as soon as it is there. */
+  /** Each image is shown as soon as it is there.
+   * @param {Job[]} jobs
+   */
   const decode = (jobs) => {
     const far = jobs.filter((job) => !decoders[job.model]);
     for (const job of jobs) if (decoders[job.model]) job.show(decoders[job.model](job.z));
@@ -92,33 +142,51 @@ async function bench(model, el) {
       far.forEach((job, i) => job.show(pixels.subarray(i * area, (i + 1) * area)));
     });
   };
-  /** The codes {mu, logvar} of one image (bytes) under each model, to `done`. */
+  /** The codes of one image under each model, to `done`.
+   * @param {Uint8Array<ArrayBuffer>} image
+   * @param {(codes: Code[]) => void} done
+   */
   const encode = (image, done) => {
     const x = shares(image);
     const near = encoders.map((encoder, i) => encoder && split(Array.from(encoder(x)), size[i]));
     if (near.every(Boolean)) return done(near);
     ask("encode", { image: Array.from(image) }, ({ codes: far }) => done(near.map((code, i) => code ?? far[i])));
   };
+  /** @param {number[]} values
+   * @param {number} n
+   */
   const split = (values, n) => ({ mu: values.slice(0, n), logvar: values.length > n ? values.slice(n) : null });
 
   return {
     model, el, get, set, on, digits, names, size, stop, problem, decode, encode,
     singles: get("singles"),
+    /** @param {"z" | "strengths"} list
+     * @param {number} i
+     * @returns {(value: number) => void}
+     */
     put: (list, i) => (value) => set({ [list]: get(list).map((old, k) => (k === i ? value : old)) }),
     shape: digits.shape,
+    /** @param {number} k
+     * @param {number} i
+     */
     code: (k, i) => Array.from(codes[k].subarray(i * size[k], (i + 1) * size[k])),
   };
 }
 
-/** Keep a list and single numbers the same, whichever was changed: by hand, by Python, or by a link. */
-function bind({ get, set, on, model }, list, singles, react) {
+/** Keep a list and single numbers the same, whichever was changed: by hand, by Python, or by a link.
+ * @param {Bench} bench
+ * @param {"z" | "strengths"} list
+ * @param {string[]} singles
+ * @param {() => void} react
+ */
+function bind({ get, put, on, model }, list, singles, react) {
   singles.forEach((name, i) =>
     on(name, () => {
-      if (get(list)[i] !== get(name)) set({ [list]: get(list).map((value, k) => (k === i ? get(name) : value)) });
+      if (get(list)[i] !== model.get(name)) put(list, i)(model.get(name));
     }),
   );
   on(list, () => {
-    singles.forEach((name, i) => get(name) !== get(list)[i] && model.set(name, get(list)[i]));
+    singles.forEach((name, i) => model.get(name) !== get(list)[i] && model.set(name, get(list)[i]));
     react();
   });
 }
@@ -128,14 +196,25 @@ function normal() {
   return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 }
 
-/** The plane of two latent dimensions with the real digits in it; positions are shares of the side. */
+/** The plane of two latent dimensions with the real images in it; positions are shares of the side.
+ * @param {Digits} digits
+ * @param {number[][]} codes
+ * @param {number[]} low
+ * @param {number[]} high
+ * @param {string} label
+ */
 function plane(digits, codes, low, high, label) {
   const side = 640, canvas = make("canvas", { width: side, height: side, class: "ll-plane", "aria-label": label });
   const context = canvas.getContext("2d");
+  /** @param {number[]} z
+   * @returns {[number, number]}
+   */
   const place = (z) => [((z[0] - low[0]) / (high[0] - low[0])) * side, ((high[1] - z[1]) / (high[1] - low[1])) * side];
   const background = make("canvas", { width: side, height: side }), under = background.getContext("2d");
-  const [, height, width] = digits.shape, stamp = make("canvas", { width, height }), ink = stamp.getContext("2d");
-  const taken = [], wide = 40;
+  const [channels, height, width] = digits.shape, stamp = make("canvas", { width, height }), ink = stamp.getContext("2d");
+  /** @type {[number, number][]} */
+  const taken = [];
+  const wide = 40;
   under.fillStyle = "#fff";
   under.fillRect(0, 0, side, side);
   const spots = codes.map(place);
@@ -155,7 +234,10 @@ function plane(digits, codes, low, high, label) {
     if (!alone[i]) return;
     const image = ink.createImageData(width, height), pixels = digits.image(i), area = width * height;
     const [red, green, blue] = [1, 3, 5].map((from) => parseInt(digits.colour(i).slice(from, from + 2), 16));
-    for (let k = 0; k < area; k++) image.data.set([red, green, blue, 255 * pixels[k]], 4 * k);
+    for (let k = 0; k < area; k++) {
+      const own = [0, 1, 2].map((c) => 255 * pixels[c * area + k]); // a colour image needs no other colour
+      image.data.set(channels === 3 ? [...own, 255] : [red, green, blue, 255 * pixels[k]], 4 * k);
+    }
     ink.putImageData(image, 0, 0);
     under.drawImage(stamp, x - wide / 2, y - wide / 2, wide, wide);
   });
@@ -164,8 +246,14 @@ function plane(digits, codes, low, high, label) {
     context,
     place,
     clear: () => context.drawImage(background, 0, 0),
+    /** @param {number} x
+     * @param {number} y
+     */
     code: (x, y) => [low[0] + x * (high[0] - low[0]), high[1] - y * (high[1] - low[1])],
-    /** The digit nearest to a code, if it lies within a share of the side. */
+    /** The image nearest to a code, if it lies within a share of the side.
+     * @param {number[]} z
+     * @param {number} within
+     */
     nearest(z, within) {
       const [x, y] = place(z);
       let best = -1, least = (within * side) ** 2;
@@ -175,9 +263,10 @@ function plane(digits, codes, low, high, label) {
       });
       return best;
     },
+    /** @param {number[]} z */
     ring(z, radius = 11) {
       const [x, y] = place(z);
-      for (const [style, wide] of [["#fff", 9], ["#000", 4]]) {
+      for (const [style, wide] of /** @type {const} */ ([["#fff", 9], ["#000", 4]])) {
         context.strokeStyle = style;
         context.lineWidth = wide;
         context.beginPath();
@@ -188,9 +277,14 @@ function plane(digits, codes, low, high, label) {
   };
 }
 
-/** A Gaussian in a plane: the ellipses at one and two sigma, samples, and the mean. All in pixels. */
+/** A Gaussian in a plane: the ellipses at one and two sigma, samples, and the mean. All in pixels.
+ * @param {CanvasRenderingContext2D} context
+ * @param {number[]} mean
+ * @param {number[]} sigma
+ * @param {number[][]} samples
+ */
 function cloud(context, [x, y], [a, b], samples) {
-  for (const [style, wide] of [["#fff", 7], ["#000", 3]]) {
+  for (const [style, wide] of /** @type {const} */ ([["#fff", 7], ["#000", 3]])) {
     context.strokeStyle = style;
     context.lineWidth = wide;
     for (const reach of [1, 2]) {
@@ -199,7 +293,7 @@ function cloud(context, [x, y], [a, b], samples) {
       context.stroke();
     }
   }
-  for (const [style, radius, points] of [["#D55E00", 5, samples], ["#000", 5, [[x, y]]]]) {
+  for (const [style, radius, points] of /** @type {const} */ ([["#D55E00", 5, samples], ["#000", 5, [[x, y]]]])) {
     context.fillStyle = style;
     for (const [left, top] of points) {
       context.beginPath();
@@ -209,7 +303,12 @@ function cloud(context, [x, y], [a, b], samples) {
   }
 }
 
-/** The same through a magnifying glass, in a corner where the Gaussian isn't: mostly it is smaller than a digit. */
+/** The same through a magnifying glass, in a corner where the Gaussian isn't: mostly it is smaller than an image there.
+ * @param {CanvasRenderingContext2D} context
+ * @param {number[]} mean
+ * @param {number[]} sigma
+ * @param {number[][]} samples
+ */
 function lens(context, [x, y], [a, b], samples) {
   const side = 180, edge = context.canvas.width - side, zoom = side / 2.6 / (2 * Math.max(a, b));
   const left = x > context.canvas.width / 2 ? 0 : edge, top = y > context.canvas.height / 2 ? 0 : edge;
@@ -231,7 +330,10 @@ function lens(context, [x, y], [a, b], samples) {
   context.restore();
 }
 
-/** Where an image lies in a plane: its mu, the ellipses of one and two sigma, samples of z. */
+/** Where an image lies in a plane: its mu, the ellipses of one and two sigma, samples of z.
+ * @param {Bench} bench
+ * @param {number} k
+ */
 function placed({ digits, code, get, names }, k) {
   const label = `${names[k]}: the drawing on the map of the latent space`;
   const codes = digits.labels.map((_, i) => code(k, i));
@@ -240,6 +342,10 @@ function placed({ digits, code, get, names }, k) {
   map.clear();
   return {
     canvas: map.canvas,
+    /** @param {number[]} mu
+     * @param {number[]} sigma
+     * @param {number[][]} samples
+     */
     show(mu, sigma, samples) {
       const { context } = map, [x, y] = map.place(mu);
       map.clear();
@@ -254,18 +360,32 @@ function placed({ digits, code, get, names }, k) {
   };
 }
 
-/** Where an image lies in more dimensions: a column for each, with mu, two sigma each way, samples of z. */
+/** Where an image lies in more dimensions: a column for each, with mu, two sigma each way, samples of z.
+ * @param {Bench} bench
+ * @param {number} k
+ */
 function strips({ get, names, size }, k) {
   const label = `${names[k]}: the drawing's code, a column for each of ${size[k]} dimensions`;
   const width = 640, height = 240, edge = 12, column = width / size[k];
   const canvas = make("canvas", { width, height, role: "img", class: "ll-strips", "aria-label": label });
   const context = canvas.getContext("2d"), low = get("low")[k], high = get("high")[k];
   const bottom = Math.min(...low), top = Math.max(...high);
-  const y = (value) => edge + ((top - value) / (top - bottom)) * (height - 2 * edge);
+  const y = (/** @type {number} */ value) => edge + ((top - value) / (top - bottom)) * (height - 2 * edge);
+  /** @param {string} style
+   * @param {number} x
+   * @param {number} from
+   * @param {number} to
+   * @param {number} wide
+   */
   const bar = (style, x, from, to, wide) => {
     context.fillStyle = style;
     context.fillRect(x - wide / 2, Math.min(y(from), y(to)), wide, Math.abs(y(from) - y(to)));
   };
+  /** @param {string} style
+   * @param {number} x
+   * @param {number} value
+   * @param {number} radius
+   */
   const dot = (style, x, value, radius) => {
     context.fillStyle = style;
     context.beginPath();
@@ -274,6 +394,10 @@ function strips({ get, names, size }, k) {
   };
   return {
     canvas,
+    /** @param {number[]} mu
+     * @param {number[]} sigma
+     * @param {number[][]} samples
+     */
     show(mu, sigma, samples) {
       const wide = Math.min(0.7 * column, 26);
       context.fillStyle = "#fff";
