@@ -104,6 +104,35 @@ pad
     pad.check("back where it works")
 
 
+def test_a_late_answer_puts_nothing_beside_a_cleared_sheet(page, lab):
+    (draw,) = lab(
+        [
+            MODELS,
+            """
+import time, warnings
+from torch import nn
+warnings.simplefilter("ignore")
+class Slow(type(vae)):
+    def encode(self, x):
+        time.sleep(0.5)
+        return super().encode(x)
+vae.__class__ = Slow
+vae.encoder.append(nn.Softsign())  # which the browser doesn't know
+draw = explore.draw(vae)
+draw
+""",
+        ]
+    )
+    draw.check("as it opens")
+    with no_front_end_error(page), no_kernel_error(page):
+        draw.stroke([(0.5, 0.2), (0.5, 0.8)])
+        draw.element.get_by_role("button", name="Clear").click()
+        for _ in range(3):  # until the kernel has answered to what was drawn, and heard what came of it
+            in_kernel(page, "pass")
+        state = draw.check("cleared")
+        assert not any(state["image"]) and not state["placed"]
+
+
 def test_an_instrument_shown_twice_shows_the_same(page, lab):
     """In the browser's own pictures, and in the kernel's."""
     found = lab([*UNKNOWN[:2], "w = explore.pad(ae)\nw", "w", "made[0]", "made[0]"])
