@@ -16,15 +16,13 @@ if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
 import pytest  # noqa: E402
 from nbval.plugin import IPyNbCell  # noqa: E402
 
+from tools import figures  # noqa: E402
 from tools.outputs import largest_difference, lasting, picture_difference, pictures, same_artist  # noqa: E402
 
 # Drawn by the same matplotlib, a figure of shipped weights differs by rounding: no pixel by this much.
 EXACT = 0.25
 # By another, the whole is compared: between another version's 0.11 and the 0.28 of a figure that is wrong.
 TOLERANCE = 0.2
-# The tag "live-figure" marks figures of a model that the run itself has trained. They follow the
-# machine: another instruction set moved a map by 0.6. Another kind of figure is 0.84 and more away.
-LIVE_TOLERANCE = 0.75
 
 strict = IPyNbCell.compare_outputs
 
@@ -33,22 +31,25 @@ def compare_outputs(cell, test, reference, skip_compare=None):
     test, reference = lasting(test), lasting(reference)
     if not strict(cell, test, reference, skip_compare):
         return False
-    live = "live-figure" in cell.cell.metadata.get("tags", [])
-    for new, old in zip(pictures(test), pictures(reference), strict=True):
-        if not live and same_artist(old, new):
-            difference, allowed = largest_difference(old, new), EXACT
-        else:
-            difference, allowed = picture_difference(old, new), LIVE_TOLERANCE if live else TOLERANCE
-        if difference > allowed:
-            cell.comparison_traceback.append(
-                f"the figure differs from the saved one by {difference:.2f} (allowed: {allowed})"
+    if figures.LIVE in cell.cell.metadata.get("tags", []):
+        wider = cell.cell.metadata.get("live", {})
+        wrong = figures.disagreement(figures.of_outputs(reference), figures.of_outputs(test), wider)
+    else:
+        wrong = None
+        for new, old in zip(pictures(test), pictures(reference), strict=True):
+            compare, allowed = (
+                (largest_difference, EXACT) if same_artist(old, new) else (picture_difference, TOLERANCE)
             )
-            return False
-    return True
+            if (difference := compare(old, new)) > allowed:
+                wrong = f"it differs by {difference:.2f} (allowed: {allowed})"
+    if wrong:
+        cell.comparison_traceback.append(f"the figure isn't the saved one: {wrong}")
+    return not wrong
 
 
 def pytest_configure(config):
     IPyNbCell.compare_outputs = compare_outputs
+    os.environ["PYTHONSTARTUP"] = str(figures.STARTUP)  # the kernels send what figures show, beside them
     config.option.nbval_sanitize_with = str(Path(__file__).parent / "tests" / "notebooks" / "sanitize.cfg")
 
 

@@ -1,6 +1,8 @@
 """What nbval can't see: the form of the saved notebooks, and that what they define is what the helper has."""
 
 import ast
+import base64
+import copy
 import re
 import statistics
 from pathlib import Path
@@ -14,6 +16,7 @@ from scipy.spatial import geometric_slerp
 
 import latentlab_helpers
 from latentlab_helpers import latent, losses, metrics, models, training
+from tools import figures
 from tools.outputs import WIDGET, largest_difference, picture_difference, pictures, same_artist
 
 PATHS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.ipynb"))
@@ -349,3 +352,43 @@ def test_pictures_that_differ_are_told_from_those_that_do_not():
     assert same_artist(picture(falling), picture(falling))
     assert largest_difference(picture(falling), picture(falling)) == 0
     assert largest_difference(picture(falling), picture([10.5, *falling[1:]])) > 0.25
+
+
+# --- figures that are compared by what they show -------------------------------------------------------
+
+
+def live_figures():
+    for path in PATHS:
+        for cell in code_cells(nbformat.read(path, as_version=4)):
+            if figures.LIVE in cell.metadata.get("tags", []):
+                yield pytest.param(cell, id=f"{path.stem[:2]}-{cell.id}")
+
+
+def spoilt(data):
+    """Wrong figures: curves that go backwards, clouds under their neighbour's name, images upside down."""
+    backwards, renamed, turned = (copy.deepcopy(data) for _ in range(3))
+    for figure in backwards:
+        for line in (line for panel in figure for line in panel.get("lines", [])):
+            line["y"].reverse()
+    for figure in renamed:
+        for clouds in (panel["points"] for panel in figure if "points" in panel):
+            middles = [cloud["median"] for cloud in clouds]
+            for cloud, middle in zip(clouds, middles[1:] + middles[:1], strict=True):
+                cloud["median"] = middle
+    for figure in turned:
+        for panel in figure:
+            for i, image in enumerate(panel.get("images", [])):
+                size, _, pixels = image.partition(":")
+                rows = np.frombuffer(base64.b64decode(pixels), np.uint8).reshape(-1, int(size.split("x")[0]))
+                panel["images"][i] = f"{size}:{base64.b64encode(rows[::-1].tobytes()).decode()}"
+    return [wrong for wrong in (backwards, renamed, turned) if wrong != data]
+
+
+@pytest.mark.parametrize("cell", live_figures())
+def test_a_wrong_figure_of_a_live_model_is_noticed(cell):
+    data, wider = figures.of_outputs(cell.outputs), cell.metadata.get("live", {})
+    assert figures.disagreement(data, data, wider) is None
+    assert spoilt(data)
+    for wrong in spoilt(data):
+        assert figures.disagreement(data, wrong, wider)
+    assert "data" in figures.disagreement([], [], wider)
