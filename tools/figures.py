@@ -104,8 +104,8 @@ def deviations(old: list[dict], new: list[dict]) -> dict[str, float]:
     """How far a figure's data are from the saved ones, by kind; ValueError if they aren't of one form.
 
     "lines" is the largest difference of two curves' heights, of the range that the panel shows. "points" is
-    the largest change of a cloud's spread (its logarithm) or of its middle (in spreads of a cloud). "images" is
-    the root mean square of the pixels' differences, in standard deviations of the old pixels, over all images.
+    the largest change of a cloud's spread (its logarithm) or of its middle (in spreads of a cloud). "images"
+    is the root mean square of the pixels' differences, in standard deviations of the old pixels.
     """
     form = [[panel_form(panel) for panel in figure] for figure in (old, new)]
     if form[0] != form[1]:
