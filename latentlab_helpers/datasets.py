@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import struct
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from .files import shipped
@@ -129,28 +126,6 @@ def load(name: str = "mnist", split: str = "train", device: torch.device | str =
         raise ValueError(f"there is no split {split!r}; ask for {' or '.join(map(repr, source.files))}")
     images, labels = (_read(shipped(source.folder) / file, md5) for file, md5 in source.files[split])
     return ImageSet(images.view(-1, *source.image_shape).to(device), labels.long().to(device), source.classes)
-
-
-def mapped(path: str | os.PathLike) -> torch.Tensor:
-    """The images of a .npy file, uint8 (n, channels, height, width), mapped into memory and not loaded.
-
-    `training.fit` takes them like any others, also if they are larger than the memory: the system reads the
-    pages that a batch needs and drops them again. They can't be written to: that would end the process.
-
-    Raises DataError if the file isn't there or holds something else.
-    """
-    try:
-        images = np.load(path, mmap_mode="r")
-    except (OSError, ValueError) as error:
-        raise DataError(f"can't read {path} ({error}); numpy.save writes such a file") from error
-    if images.dtype != np.uint8 or images.ndim != 4:
-        raise DataError(
-            f"{path} holds {images.dtype} of shape {images.shape}; needed are uint8 images of shape "
-            "(n, channels, height, width)"
-        )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*not writable")
-        return torch.from_numpy(images)
 
 
 def check_images(images: torch.Tensor, *, wait: bool = True) -> None:

@@ -88,7 +88,7 @@ def fit(
         Afterwards it is in the mode that it was in before.
     images : torch.Tensor
         (n, channels, height, width); uint8, or floats in [0, 1]. If they are more than the memory holds, a
-        memory-mapped array: ``torch.from_numpy(numpy.load(path, mmap_mode="r"))``.
+        memory-mapped array: ``torch.from_numpy(numpy.load(path, mmap_mode="c"))``.
     epochs : int
         How often each image is seen.
     loss : callable, optional

@@ -14,13 +14,15 @@ header.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import torch
 
 from latentlab_helpers import checkpoints, datasets, devices, losses, metrics, models, training
-from tools.bench import quote
+from tools.quote import quote
 from tools.weights import round_as_stored, versions
 
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "speed.md"
 PAPER = -86.76  # nats, arXiv:1509.00519, Table 1: VAE, one stochastic layer, k = 1
 NAME, SEED, SAMPLES = "vae_conv_50_binarized", 0, 1000
 CONFIG = {"latent_dim": 50, "architecture": "conv", "widths": (32, 64), "hidden": 256}
@@ -73,13 +75,13 @@ def main() -> int:
     print(f"{measured}", flush=True)
     some = {str(k): measure(model, test[:500], k)["log_likelihood"] for k in (samples, 5 * samples)}
     checkpoints.save(model, path, **stated, test=measured, first_five_hundred_images=some)
-    quote(sentence(checkpoints.metadata(path)), name="likelihood")
+    quote(PAGE, "likelihood", sentence(checkpoints.metadata(path)))
     print(sentence(checkpoints.metadata(path)))
     return 0
 
 
 def sentence(stated: dict) -> str:
-    """What the README says of it, from the weights' header."""
+    """What docs/speed.md says of it, from the weights' header."""
     test, config = stated["test"], stated["config"]
     (fewer, less), (more, better) = sorted(
         (int(k), value) for k, value in stated["first_five_hundred_images"].items()

@@ -8,11 +8,12 @@ import sys
 
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from latentlab_helpers import devices, models
-from tools import bench, browser, lag, limit, worker
+from tools import browser
+from tools.bench import __main__ as command
+from tools.bench import lag, limit, measures, report, worker
 
 
 @pytest.mark.parametrize("architecture", ["mlp", "conv"])
@@ -75,8 +76,8 @@ def test_seconds_is_the_time_of_one_call():
 @pytest.mark.parametrize("architecture", ["mlp", "conv"])
 def test_both_loops_train_in_processes_of_their_own(architecture):
     with (
-        bench.Worker("example", architecture, 300) as example,
-        bench.Worker("course", architecture, 300) as course,
+        measures.Worker("example", architecture, 300) as example,
+        measures.Worker("course", architecture, 300) as course,
     ):
         first = example.ask()
         later = example.ask(epochs=3)
@@ -90,16 +91,17 @@ def test_both_loops_train_in_processes_of_their_own(architecture):
 
 def test_the_example_runs_without_the_courses_settings(monkeypatch):
     seen = []
-    monkeypatch.setattr(bench.subprocess, "Popen", lambda *a, env, **k: seen.append(env) or 1 / 0)
+    monkeypatch.setattr(measures.subprocess, "Popen", lambda *a, env, **k: seen.append(env) or 1 / 0)
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     monkeypatch.setenv("GOMP_SPINCOUNT", "6000")
     for kind in ("example", "course"):
         with pytest.raises(ZeroDivisionError):
-            bench.Worker(kind, "mlp")
+            measures.Worker(kind, "mlp")
     example, course = seen
-    assert not set(bench.THREADS) & set(example) and set(bench.THREADS) <= set(course)
+    assert not set(measures.THREADS) & set(example) and set(measures.THREADS) <= set(course)
+    assert example["LATENTLAB_DEVICE"] == course["LATENTLAB_DEVICE"] == "cpu", "as the limit is"
     # Nothing else is missing, and the example's model doesn't reach for the course.
-    assert set(course) - set(example) == set(bench.THREADS)
+    assert set(course) - set(example) == set(measures.THREADS)
 
 
 def test_the_examples_network_is_the_examples():
@@ -111,42 +113,42 @@ def test_the_examples_network_is_the_examples():
 
 
 def test_a_worker_that_dies_is_noticed():
-    no_image = bench.Worker("course", "mlp", 0)
+    no_image = measures.Worker("course", "mlp", 0)
     with no_image, pytest.raises(RuntimeError, match="a training process ended with code 1"):
         no_image.ask()
 
 
 def test_small_runs_of_the_other_measurements(monkeypatch):
-    throughput = bench.measure_throughput(200)
+    throughput = measures.measure_throughput(200)
     assert {(a, w) for a, part in throughput.items() for w in part} == {
         (a, w) for a in ("mlp", "conv") for w in ("encode", "decode")
     }
-    growth = bench.measure_growth((200, 400), (2, 4), (28, 32), few=200)
+    growth = measures.measure_growth((200, 400), (2, 4), (28, 32), few=200)
     assert set(growth["images"]) == {200, 400} and set(growth["side"]["conv"]) == {28, 32}
-    start = bench.measure_start(repeat=1)
+    start = measures.measure_start(repeat=1)
     assert start["torch"]["median"] > start["helper"]["median"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory is shared")
 def test_a_further_kernel_is_small():
-    """Data and a model in each of two kernels: the second costs under 350 MB."""
-    memory = bench.measure_kernels((1, 2))
+    """Data and a model in each of two kernels: what the second costs is mostly PyTorch, and the images."""
+    memory = measures.measure_kernels((1, 2))
     assert set(memory["kernels"]) == {1, 2}
     for part in memory["kernels"].values():
         assert part["rss"] == pytest.approx(part["private"] + part["shared"])
-    assert memory["kernels"][2]["shared"] > 47, "the training images, at least, are shared"
-    assert 0 < memory["kernels"][2]["private"] < 350
     two = memory["kernels"][2]
+    assert two["shared"] > 100, "libraries are there once"
+    assert 55 < two["private"] < 450, "the images, 55 MB, are there for each"
     assert memory["thirty"] == pytest.approx(two["shared"] + 30 * two["private"])
 
 
 def test_exponents():
-    assert bench.exponent({10: 1.0, 100: 50.0, 1000: 500.0}) == pytest.approx(1)
-    assert bench.exponent({"28": 2.0, "56": 8.0}) == pytest.approx(2)
+    assert report.exponent({10: 1.0, 100: 50.0, 1000: 500.0}) == pytest.approx(1)
+    assert report.exponent({"28": 2.0, "56": 8.0}) == pytest.approx(2)
 
 
 def test_ratios_are_those_of_pairs():
-    assert bench.ratios([4.0, 9.0, 10.0], [2.0, 3.0, 2.0]) == {"median": 3.0, "low": 2.0, "high": 5.0}
+    assert measures.ratios([4.0, 9.0, 10.0], [2.0, 3.0, 2.0]) == {"median": 3.0, "low": 2.0, "high": 5.0}
 
 
 # --- the instruments: what needs no browser -------------------------------------------------------------
@@ -177,7 +179,7 @@ def explorer(monkeypatch):
     found = {"follow": {way: of for way in lag.WAYS}, "opening": opening}
     monkeypatch.setattr(lag, "missing", lambda: None)
     monkeypatch.setattr(lag, "measure", lambda **_: found)
-    return json.loads(json.dumps(bench.measure_explorer()))
+    return json.loads(json.dumps(measures.measure_explorer()))
 
 
 def test_the_instruments_are_compared_round_by_round(explorer):
@@ -191,7 +193,7 @@ def test_the_instruments_are_compared_round_by_round(explorer):
 
 
 def test_the_instruments_tables(explorer, results):
-    lines = bench.explorer_report({**results, "explorer": explorer}).splitlines()
+    lines = report.explorer_table({**results, "explorer": explorer}).splitlines()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
     many = 2 * len(lag.FOLLOWED)
     assert len(rows) == 1 + many + 1 + len(lag.OPENED)
@@ -217,7 +219,7 @@ def test_without_a_browser_the_part_is_left_out(monkeypatch, capsys, what):
         monkeypatch.setattr(browser, "executable", lambda: None)
     else:
         monkeypatch.setattr(lag.importlib.util, "find_spec", lambda name: None)
-    assert bench.measure_explorer() is None
+    assert measures.measure_explorer() is None
     assert "left out" in (told := capsys.readouterr().out) and what.split()[-1] in told
 
 
@@ -275,84 +277,73 @@ def test_an_address_through_another_port():
 
 @pytest.fixture
 def results():
-    return json.loads(bench.RESULTS.read_text("utf-8"))
+    return json.loads(command.RESULTS.read_text("utf-8"))
 
 
-def test_the_readme_quotes_the_file(results):
-    readme = (bench.ROOT / "README.md").read_text("utf-8")
-    for name, report in (("bench", bench.report), ("explorer", bench.explorer_report)):
-        quoted = readme.partition(f"<!-- {name} -->\n")[2].partition(f"\n<!-- /{name} -->")[0]
-        assert quoted == report(results)
-    assert set(results) == {"machine", *bench.MEASURE}, "all parts were measured, on one machine"
-    assert "growth.png" in readme and bench.PICTURE.is_file()
+def test_the_page_quotes_the_file(results):
+    page = command.PAGE.read_text("utf-8")
+    for name, table in (("bench", report.table), ("explorer", report.explorer_table)):
+        assert f"<!-- {name} -->\n{table(results)}\n<!-- /{name} -->" in page
+    assert set(results) == {"machine", *measures.MEASURE}, "all parts were measured, on one machine"
 
 
-def test_every_number_of_the_file_reaches_the_table(results):
-    """Change any part, and the table changes."""
-    whole = bench.report(results)
-    assert set(bench.ROWS) | {"explorer"} == set(bench.MEASURE)
-    for part in bench.ROWS:
+def test_every_part_reaches_the_table_with_its_numbers(results):
+    whole = report.table(results)
+    for part in set(measures.MEASURE) - {"explorer"}:
         rest = {name: value for name, value in results.items() if name != part}
-        assert len(bench.report(rest).splitlines()) < len(whole.splitlines()), part
+        assert len(report.table(rest).splitlines()) < len(whole.splitlines()), part
     changed = copy.deepcopy(results)
     changed["training"]["mlp"]["example_over_course"]["median"] = 77.777
-    assert "77.78" in bench.report(changed) and "77.78" not in whole
+    assert "77.78" in report.table(changed) and "77.78" not in whole
 
 
 @pytest.mark.parametrize("who", ["example", "course"])
 def test_what_was_not_reached_is_not_claimed(results, who):
     def cell():
-        lines = bench.report(results).splitlines()
-        return next(line for line in lines if f"to {bench.TARGET} nats on" in line).split("|")[2].strip()
+        lines = report.table(results).splitlines()
+        return next(line for line in lines if f"to {measures.TARGET} nats on" in line).split("|")[2].strip()
 
     assert cell()[0].isdigit()
     if who == "example":
         results["training"]["mlp"]["example_to_target"] = None
     else:
-        results["training"]["mlp"]["course_loss"]["median"] = bench.TARGET + 0.1
+        results["training"]["mlp"]["course_loss"]["median"] = measures.TARGET + 0.1
     assert cell() == "—"
 
 
 def test_parts_are_kept_and_machines_are_not_mixed(tmp_path, monkeypatch, capsys, results, explorer):
     results = {**results, "explorer": explorer}
-    readme = tmp_path / "README.md"
+    page, file = tmp_path / "speed.md", tmp_path / "bench.json"
     blocks = "<!-- bench -->\nold\n<!-- /bench -->\n<!-- explorer -->\nold table\n<!-- /explorer -->\n"
-    readme.write_text(f"before\n{blocks}after\n", "utf-8")
-    file = tmp_path / "bench.json"
-    monkeypatch.setattr(bench, "RESULTS", file)
-    monkeypatch.setattr(bench, "PICTURE", tmp_path / "growth.png")
-    monkeypatch.setattr(bench.quote, "__defaults__", (readme, "bench"))
-    monkeypatch.setattr(bench, "MEASURE", {name: (lambda n=name: results[n]) for name in bench.MEASURE})
-    monkeypatch.setattr(sys, "argv", ["bench", "start"])
-    assert bench.main() == 0
-    assert set(json.loads(file.read_text("utf-8"))) == {"machine", "start"}
-    monkeypatch.setattr(sys, "argv", ["bench", "busy", "growth"])
-    assert bench.main() == 0
-    assert set(json.loads(file.read_text("utf-8"))) == {"machine", "start", "busy", "growth"}
-    text = readme.read_text("utf-8")
+    page.write_text(f"before\n{blocks}after\n", "utf-8")
+    monkeypatch.setattr(command, "RESULTS", file)
+    monkeypatch.setattr(command, "PAGE", page)
+    monkeypatch.setattr(command, "MEASURE", {name: (lambda n=name: results[n]) for name in command.MEASURE})
+
+    def run(*parts):
+        monkeypatch.setattr(sys, "argv", ["bench", *parts])
+        assert command.main() == 0
+        return json.loads(file.read_text("utf-8")), page.read_text("utf-8")
+
+    assert set(run("start")[0]) == {"machine", "start"}
+    found, text = run("busy", "growth")
+    assert set(found) == {"machine", "start", "busy", "growth"}
     assert text.startswith("before\n") and text.endswith("after\n") and "old\n" not in text
     assert "old table" in text, "which has not been measured"
-    assert bench.report(json.loads(file.read_text("utf-8"))) in text
-    with Image.open(tmp_path / "growth.png") as picture:
-        assert picture.width > 500
-    monkeypatch.setattr(sys, "argv", ["bench", "explorer"])
-    assert bench.main() == 0
-    text = readme.read_text("utf-8")
-    both = json.loads(file.read_text("utf-8"))
-    assert bench.report(both) in text and bench.explorer_report(both) in text and "old table" not in text
-    monkeypatch.setitem(bench.MEASURE, "explorer", lambda: None)
-    assert bench.main() == 0
-    assert json.loads(file.read_text("utf-8")) == both, "what can't be measured here leaves all as it was"
-    monkeypatch.setattr(bench, "machine", lambda: {**results["machine"], "processor": "another"})
-    monkeypatch.setattr(sys, "argv", ["bench", "busy"])
-    assert bench.main() == 0
-    assert set(json.loads(file.read_text("utf-8"))) == {"machine", "busy"}
+    assert report.table(found) in text
+    both, text = run("explorer")
+    assert report.table(both) in text and report.explorer_table(both) in text and "old table" not in text
+    monkeypatch.setitem(command.MEASURE, "explorer", lambda: None)
+    assert run("explorer")[0] == both, "what can't be measured here leaves all as it was"
+    monkeypatch.setattr(command, "machine", lambda: {**results["machine"], "processor": "another"})
+    assert set(run("busy")[0]) == {"machine", "busy"}
     before = file.read_bytes()
-    monkeypatch.setattr(sys, "argv", ["bench", "nonsense"])
-    assert bench.main() == 2 and "nonsense" in capsys.readouterr().out and file.read_bytes() == before
+    with pytest.raises(SystemExit, match="2"):
+        run("nonsense")
+    assert "nonsense" in capsys.readouterr().err and file.read_bytes() == before
 
 
 def test_the_machine_is_named():
-    here = bench.machine()
+    here = command.machine()
     assert here["processor"] and here["cores"] == os.cpu_count()
     assert here["bfloat16"] == devices.has_bfloat16()

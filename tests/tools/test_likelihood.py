@@ -43,7 +43,7 @@ def test_the_likelihood_command_trains_from_the_seed(few, monkeypatch, tmp_path,
     monkeypatch.setattr(checkpoints, "folder", lambda: tmp_path)
     monkeypatch.setattr("sys.argv", ["likelihood", "2"])
     said = []
-    monkeypatch.setattr(likelihood, "quote", lambda text, name: said.append((name, text)))
+    monkeypatch.setattr(likelihood, "quote", lambda page, name, text: said.append((name, text)))
     assert likelihood.main() == 0
     stated = checkpoints.metadata(likelihood.NAME)
     assert str(stated["test"]) in capsys.readouterr().out and stated["test"]["samples"] == 2

@@ -1,19 +1,9 @@
-"""Measure how fast the course is on this machine, beside PyTorch's example and beside the limit.
-
-    python course.py bench [PART …]     training, busy, throughput, start, kernels, growth, notebooks,
-                                        explorer; all of them, unless some are named: about half an hour
-
-What competes is measured in turns, so that a busy neighbour slows both; the numbers are medians, with the
-lowest and the highest beside them. They go to results/bench.json, and from there into the README.
-"""
+"""What the bench measures, part by part. What competes is measured in turns, and compared in pairs."""
 
 from __future__ import annotations
 
 import json
-import math
 import os
-import platform
-import re
 import statistics
 import subprocess
 import sys
@@ -25,12 +15,10 @@ import numpy as np
 import torch
 
 from latentlab_helpers import datasets, devices, metrics, models, training
-from tools import lag, limit
-from tools.worker import LATENT_DIM
+from tools.bench import lag, limit
+from tools.bench.worker import LATENT_DIM
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "results" / "bench.json"
-PICTURE = ROOT / "results" / "pictures" / "growth.png"
+ROOT = Path(__file__).resolve().parents[2]
 TARGET = 105.6  # nats: what PyTorch's example reaches after its ten epochs
 THREADS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
@@ -45,12 +33,13 @@ def ratios(above: list[float], below: list[float]) -> dict[str, float]:
 
 
 class Worker:
-    """A training process of its own (tools/worker.py); it sleeps while others are measured."""
+    """A training process of its own (worker.py), on the CPU; it sleeps while others are measured."""
 
     def __init__(self, kind: str, architecture: str, n: int = 60000):
         environment = {k: v for k, v in os.environ.items() if kind != "example" or k not in THREADS}
+        environment["LATENTLAB_DEVICE"] = "cpu"  # the limit is this processor's
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tools.worker", kind, architecture, str(n)],
+            [sys.executable, "-m", "tools.bench.worker", kind, architecture, str(n)],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,
@@ -255,7 +244,7 @@ def measure_growth(
                 for start in range(0, n, len(mnist)):
                     stacked[start : start + len(mnist)] = mnist[: n - start]
                 del stacked
-                pictures = datasets.mapped(path)
+                pictures = torch.from_numpy(np.load(path, mmap_mode="r+"))
             result["images"][n] = epoch(pictures)
             print(f"  {n} images: {result['images'][n]:.2f} s", flush=True)
             del pictures
@@ -284,7 +273,7 @@ def measure_notebooks() -> dict:
 
 
 def measure_explorer(**less) -> dict | None:
-    """How fast the instruments follow the hand and open; tools/lag.py says how. None without a browser."""
+    """How fast the instruments follow the hand and open; lag.py says how. None without a browser."""
     if why := lag.missing():
         print(f"  left out: {why}", flush=True)
         return None
@@ -332,275 +321,3 @@ MEASURE = {
     "notebooks": measure_notebooks,
     "explorer": measure_explorer,
 }
-
-
-def value(entry: dict | None, digits: int = 2) -> str:
-    if entry is None:
-        return "—"
-    low, middle, high = (f"{entry[key]:.{digits}f}" for key in ("low", "median", "high"))
-    return f"{middle} ({low} to {high})"
-
-
-def training_rows(results: dict) -> list[tuple[str, ...]]:
-    both = [results[architecture] for architecture in ("mlp", "conv")]
-    reached = [
-        part["example_to_target"] is not None and part["course_loss"]["median"] <= TARGET for part in both
-    ]
-    ratio = [
-        value(part["example_over_course_to_target"], 1) if yes else "—"
-        for part, yes in zip(both, reached, strict=True)
-    ]
-    example = [
-        f"{part['example_to_target']:.0f}, {len(part['example_loss'])} epochs" if yes else "—"
-        for part, yes in zip(both, reached, strict=True)
-    ]
-    course = [
-        f"{value(part['course_to_target'], 1)}, {part['course_epochs_to_target']} epochs" for part in both
-    ]
-    return [
-        (
-            "**an epoch: PyTorch's example / the course, batches of 128**",
-            *(value(part["example_over_course"]) for part in both),
-        ),
-        (f"**to {TARGET} nats on the test images: the example / the course**", *ratio),
-        ("**an epoch: the course / the limit**", *(value(part["course_over_limit"]) for part in both)),
-        ("seconds an epoch: the example", *(value(part["example_epoch"]) for part in both)),
-        ("seconds an epoch: the course", *(value(part["course_epoch"]) for part in both)),
-        ("seconds an epoch: the limit, in float32", *(value(part["limit_epoch"]) for part in both)),
-        *((f"… of it {name}", *(f"{part['limit'][name]:.2f}" for part in both)) for name in both[0]["limit"]),
-        (
-            "seconds an epoch: the limit, in bfloat16",
-            *(value(part["limit_epoch_bfloat16"]) for part in both),
-        ),
-        (f"seconds to {TARGET} nats: the example", *example),
-        ("seconds of the course's training", *course),
-        ("nats that it reaches", *(value(part["course_loss"], 1) for part in both)),
-        ("the tenth epoch / the second", f"{results['tenth_over_second_epoch']:.2f}", ""),
-    ]
-
-
-def busy_rows(results: dict) -> list[tuple[str, ...]]:
-    return [("an epoch beside a busy process / alone", value(results["busy_over_idle"]), "")]
-
-
-def throughput_rows(results: dict) -> list[tuple[str, ...]]:
-    return [
-        (
-            f"thousands of images {what}d a second",
-            *(f"{results[architecture][what] / 1000:.0f}" for architecture in ("mlp", "conv")),
-        )
-        for what in ("encode", "decode")
-    ]
-
-
-def growth_rows(results: dict) -> list[tuple[str, ...]]:
-    sides = [f"{exponent(results['side'][architecture]) / 2:.2f}" for architecture in ("mlp", "conv")]
-    latent = results["latent_dim"]
-    fewest, most = (pick(latent, key=int) for pick in (min, max))
-    return [
-        (
-            "an epoch's seconds grow with the number of images to the power",
-            f"{exponent(results['images']):.2f}",
-            "",
-        ),
-        ("… with the number of pixels of an image to the power", *sides),
-        (
-            f"… from {fewest} to {most} latent dimensions by the factor",
-            f"{latent[most] / latent[fewest]:.2f}",
-            "",
-        ),
-    ]
-
-
-def start_rows(results: dict) -> list[tuple[str, ...]]:
-    return [
-        ("seconds to import the helper", value(results["helper"], 3), ""),
-        (
-            "seconds to import PyTorch alone, and with the helper's training",
-            value(results["torch"]),
-            value(results["training"]),
-        ),
-    ]
-
-
-def kernels_rows(results: dict) -> list[tuple[str, ...]]:
-    most = max(results["kernels"], key=int)
-    one = results["kernels"][most]
-    return [
-        (f"MB of each of {most} kernels that hold the data and a model", f"{one['rss']:.0f}", ""),
-        ("… of it private, which is what a further kernel costs", f"{one['private']:.0f}", ""),
-        ("GB of 30 such kernels, extrapolated", f"{results['thirty'] / 1000:.1f}", ""),
-    ]
-
-
-def notebooks_rows(results: dict) -> list[tuple[str, ...]]:
-    return [
-        (f"seconds of notebook {name[:2]}, top to bottom", f"{seconds:.0f}", "")
-        for name, seconds in results.items()
-    ]
-
-
-def report(results: dict) -> str:
-    """The README's table, from what bench.json holds."""
-    machine = results["machine"]
-    lines = [
-        f"Measured by `python course.py bench` on {machine['processor']}, {machine['cores']} cores, "
-        f"PyTorch {machine['torch']}: medians, in brackets the lowest and the highest.",
-        "",
-        "| | MLP 784-400-20-400-784 | convolutional, 16 and 32 channels |",
-        "|---|---|---|",
-    ]
-    for part, rows in ROWS.items():
-        if part in results:
-            lines += [f"| {' | '.join(cells)} |" for cells in rows(results[part])]
-    return "\n".join(lines)
-
-
-def explorer_report(results: dict) -> str:
-    """The README's tables of the instruments: how fast they follow the hand, and how fast they open."""
-    machine, explorer = results["machine"], results["explorer"]
-    lines = [
-        f"Measured by `python course.py bench explorer` on {machine['processor']}, {machine['cores']} cores, "
-        "in JupyterLab, in headless Chromium: medians, in brackets the lowest and the highest round.",
-        "",
-        "| | ms from input to pixels, 95th percentile | … and painted | pictures a second | "
-        "`interact`'s ms / these | these pictures / `interact`'s |",
-        "|---|---|---|---|---|---|",
-    ]
-    for way, text in zip(
-        lag.WAYS, ("", f", {1000 * lag.ROUND_TRIP:.0f} ms of round trip added"), strict=True
-    ):
-        for name, one in explorer["follow"][way].items():
-            cells = (
-                name + text,
-                f"{one['latency']['median']:.1f}, {one['latency']['p95']:.1f}",
-                f"{one['painted']:.1f}",
-                value(one["pictures"], 1),
-                *(
-                    "—" if name == lag.BASE else value(one[ratio], 1)
-                    for ratio in ("latency_ratio", "pictures_ratio")
-                ),
-            )
-            lines.append(f"| {' | '.join(cells)} |")
-    lines += [
-        "",
-        f"| ms to open: the first time, again | {' | '.join(lag.MODELS.values())} |",
-        f"|---|{'---|' * len(lag.MODELS)}",
-    ]
-    for name, models_ in explorer["opening"].items():
-        found = [models_.get(model) for model in lag.MODELS]
-        cells = [f"{one['first']['ready']:.0f}, {value(one['further'], 0)}" if one else "—" for one in found]
-        lines.append(f"| `{name}` | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-ROWS = {
-    "training": training_rows,
-    "busy": busy_rows,
-    "growth": growth_rows,
-    "throughput": throughput_rows,
-    "start": start_rows,
-    "kernels": kernels_rows,
-    "notebooks": notebooks_rows,
-}
-
-
-def exponent(times: dict) -> float:
-    """The slope of log time over log size between the two largest sizes, where fixed costs count least."""
-    (a, s), (b, t) = sorted((int(size), time) for size, time in times.items())[-2:]
-    return math.log(t / s) / math.log(b / a)
-
-
-def draw(growth: dict, path: Path) -> None:
-    """Three panels: seconds an epoch against images, latent dimensions, and the side of an image."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(1, 3)
-    for panel, label, series in zip(
-        panels,
-        ("images", "latent dimensions", "side of the image in pixels"),
-        (
-            {"MLP": growth["images"]},
-            {"MLP": growth["latent_dim"]},
-            {"MLP": growth["side"]["mlp"], "convolutional": growth["side"]["conv"]},
-        ),
-        strict=True,
-    ):
-        for (name, times), mark in zip(series.items(), ("o-", "s--"), strict=False):
-            sizes = sorted(times, key=int)
-            panel.loglog([int(size) for size in sizes], [times[size] for size in sizes], mark, label=name)
-        sizes = sorted(map(int, next(iter(series.values()))))
-        everything = [time for times in series.values() for time in times.values()]
-        if max(everything) < 10 * min(everything):  # next to no growth should look like it
-            panel.set_yscale("linear")
-            panel.set_ylim(0, 1.2 * max(everything))
-        panel.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=30)
-        panel.minorticks_off()
-        panel.set_xlabel(label)
-        panel.grid(alpha=0.3)
-    panels[0].set_ylabel("seconds an epoch")
-    panels[2].legend()
-    figure.savefig(path, dpi=100, metadata={"Software": None})
-
-
-def machine() -> dict:
-    return {
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "torch": torch.__version__.partition("+")[0],
-        "bfloat16": devices.has_bfloat16(),
-    }
-
-
-def processor() -> str:
-    """The processor's name as Linux has it, or what Python knows."""
-    try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)
-    except OSError:
-        found = None
-    return found[1].strip() if found else platform.processor() or platform.machine()
-
-
-def quote(text: str, readme: Path = ROOT / "README.md", name: str = "bench") -> None:
-    """Put a table between the README's marks."""
-    pattern = re.compile(rf"(<!-- {name} -->\n).*(\n<!-- /{name} -->)", re.S)
-    whole = readme.read_text("utf-8")
-    readme.write_text(pattern.sub(lambda match: match[1] + text + match[2], whole), "utf-8")
-
-
-def main() -> int:
-    chosen = sys.argv[1:] or list(MEASURE)
-    if unknown := [name for name in chosen if name not in MEASURE]:
-        print(f"there is no part {', '.join(unknown)}; bench has: {', '.join(MEASURE)}")
-        return 2
-    here = machine()
-    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.is_file() else {}
-    if results.get("machine") != here:
-        results = {"machine": here}  # numbers of two machines don't mix
-    for name in chosen:
-        print(f"{name} …", flush=True)
-        measured = MEASURE[name]()
-        if measured is None:  # it couldn't, and has said why
-            continue
-        results[name] = measured
-        # JSON's keys are texts: what is shown is what a later run will read.
-        written = json.dumps(results, indent=1)
-        RESULTS.write_text(written + "\n", "utf-8")
-        results = json.loads(written)
-    if "growth" in chosen:
-        draw(results["growth"], PICTURE)
-    quote(report(results))
-    print(report(results))
-    if "explorer" in results:
-        quote(explorer_report(results), name="explorer")
-        print("\n" + explorer_report(results))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

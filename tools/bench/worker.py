@@ -1,6 +1,6 @@
-"""A process that trains on request, for `tools.bench`: one line of JSON in, one line of JSON out.
+"""A process that trains on request, for the bench: one line of JSON in, one line of JSON out.
 
-    python -m tools.worker example|course mlp|conv IMAGES
+    python -m tools.bench.worker example|course mlp|conv IMAGES
 
 "example" is the loop of PyTorch's VAE example (a DataLoader that transforms one image at a time, Adam
 with its defaults), written anew, with that example's hyperparameters; it knows nothing of the
@@ -57,14 +57,15 @@ class Example:
 
         self.torch, self.bce = torch, F.binary_cross_entropy
         self.make = Network if architecture == "mlp" else Convolutional
-        source = Path(__file__).resolve().parent.parent / "data" / "MNIST" / "raw"
+        source = Path(__file__).resolve().parents[2] / "data" / "MNIST" / "raw"
         with tempfile.TemporaryDirectory() as root:
             shutil.copytree(source, Path(root) / "MNIST" / "raw")
             train, test = (
                 datasets.MNIST(root, train=part, download=True, transform=transforms.ToTensor())
                 for part in (True, False)
             )
-        train.data, train.targets = train.data[:n], train.targets[:n]
+        for part in (train, test):
+            part.data, part.targets = part.data[:n], part.targets[:n]
         self.loader = torch.utils.data.DataLoader(train, batch_size=128, shuffle=True)
         self.test_loader = torch.utils.data.DataLoader(test, batch_size=128)
         self.start(0)
@@ -108,7 +109,7 @@ class Course:
 
         self.architecture = architecture
         self.images = datasets.load().images[:n]
-        self.test = datasets.load("mnist", "test").images
+        self.test = datasets.load("mnist", "test").images[:n]
 
     def answer(self, epochs: int = 1, seed: int = 0, **settings) -> dict:
         """A training of its own for each question."""

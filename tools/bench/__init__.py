@@ -1,0 +1,1 @@
+"""How fast the course is: training beside PyTorch's example and the machine's limit, and the instruments."""
