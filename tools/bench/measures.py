@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
@@ -177,7 +178,7 @@ def measure_start(repeat: int = 7) -> dict:
 
 
 READER = """
-import latentlab_helpers
+import os
 from latentlab_helpers import checkpoints, datasets, metrics
 train, test = datasets.load("mnist", "train"), datasets.load("mnist", "test")
 model = checkpoints.load("vae_mlp_16")
@@ -185,32 +186,25 @@ codes = metrics.embed(model, train.images)
 """
 
 
-def measure_kernels(counts: tuple[int, ...] = (1, 2, 4, 8)) -> dict:
+def measure_kernels(count: int = 8) -> dict:
     """Memory of kernels that each hold the data and a model and have encoded all the images, in MB."""
     import psutil
-    from jupyter_client.manager import start_new_kernel
+    from jupyter_client.manager import run_kernel
 
-    table, kernels = {}, []
-    try:
-        for count in counts:
-            while len(kernels) < count:
-                manager, client = start_new_kernel(kernel_name="python3", cwd=str(ROOT))
-                kernels.append((manager, client))
-                reply = client.execute_interactive(READER, timeout=300, output_hook=lambda message: None)
-                if reply["content"]["status"] != "ok":
-                    raise RuntimeError(f"a kernel stopped: {reply['content']['evalue']}")
-            memory = [psutil.Process(m.provisioner.pid).memory_full_info() for m, _ in kernels]
-            rss, private = (
-                statistics.median(getattr(m, part) / 1e6 for m in memory) for part in ("rss", "uss")
-            )
-            table[count] = {"rss": rss, "private": private, "shared": rss - private}
-    finally:
-        for manager, client in kernels:
-            client.stop_channels()
-            manager.shutdown_kernel(now=True)
-    # What is shared is there once; what is private is there for each.
-    most = table[max(counts)]
-    return {"kernels": table, "thirty": most["shared"] + 30 * most["private"]}
+    with contextlib.ExitStack() as kernels:
+        numbers = []
+        for _ in range(count):
+            client = kernels.enter_context(run_kernel(kernel_name="python3", cwd=str(ROOT)))
+            asked = {"number": "os.getpid()"}
+            reply = client.execute_interactive(READER, user_expressions=asked, timeout=300)["content"]
+            if reply["status"] != "ok":
+                raise RuntimeError(f"a kernel stopped: {reply['evalue']}")
+            numbers.append(int(reply["user_expressions"]["number"]["data"]["text/plain"]))
+        memory = [psutil.Process(number).memory_full_info() for number in numbers]
+    rss, private = (statistics.median(getattr(one, part) / 1e6 for one in memory) for part in ("rss", "uss"))
+    shared = rss - private  # is there once; what is private is there for each
+    one = {"rss": rss, "private": private, "shared": shared}
+    return {"kernels": {count: one}, "thirty": shared + 30 * private}
 
 
 def measure_growth(
