@@ -2,15 +2,17 @@
 
 import asyncio
 import copy
+import itertools
 import json
 import os
+import re
 import sys
 
 import pytest
 import torch
 from torch import nn
 
-from latentlab_helpers import devices, models
+from latentlab_helpers import datasets, devices, models, training
 from tools import browser
 from tools.bench import __main__ as command
 from tools.bench import lag, limit, measures, report, worker
@@ -56,8 +58,9 @@ def test_the_limits_products_are_autograds(few):
     assert results[1][0] is None, "an image needs no gradient"
 
 
-def test_the_limits_parts(few):
+def test_the_limits_parts(few, monkeypatch):
     model = models.VariationalAutoencoder(3)
+    monkeypatch.setattr(limit.seconds, "__defaults__", (2, 0.001))
     part = limit.of_step(model, few[:10] / 255)
     assert set(part) == {"matrix products", "Adam's memory traffic", "element-wise work"}
     assert min(part.values()) > 0
@@ -73,20 +76,31 @@ def test_seconds_is_the_time_of_one_call():
     assert len(calls) > 3
 
 
+@pytest.fixture(scope="module")
+def examples():
+    """The example's loop in this process, for both architectures; it takes long to read its data."""
+    return {architecture: worker.Example(architecture, 200) for architecture in ("mlp", "conv")}
+
+
 @pytest.mark.parametrize("architecture", ["mlp", "conv"])
-def test_both_loops_train_in_processes_of_their_own(architecture):
-    with (
-        measures.Worker("example", architecture, 300) as example,
-        measures.Worker("course", architecture, 300) as course,
-    ):
-        first = example.ask()
-        later = example.ask(epochs=3)
-        assert len(first["seconds"]) == 1 and len(later["seconds"]) == 3
-        assert later["loss"] < first["loss"] < 784
-        again = example.ask(seed=0)
-        assert again["loss"] > later["loss"], "a seed starts again"
-        one, other = (course.ask(epochs=2, seed=3, batch_size=50) for _ in range(2))
-        assert one["loss"] == other["loss"] < 784 and len(one["seconds"]) == 2
+def test_both_loops_train(examples, architecture):
+    example, course = examples[architecture], worker.Course(architecture, 200)
+    first = example.answer(seed=0)
+    later = example.answer(epochs=3)
+    assert len(first["seconds"]) == 1 and len(later["seconds"]) == 3
+    assert later["loss"] < first["loss"] < 784
+    again = example.answer(seed=0)
+    assert again["loss"] > later["loss"], "a seed starts again"
+    one, other = (course.answer(epochs=2, seed=3, batch_size=50) for _ in range(2))
+    assert one["loss"] == other["loss"] < 784 and len(one["seconds"]) == 2
+
+
+@pytest.mark.parametrize("kind", ["example", "course"])
+def test_a_loop_has_a_process_of_its_own(kind):
+    with measures.Worker(kind, "mlp", 200) as process:
+        answers = [process.ask(seed=1), process.ask(epochs=2)]
+    assert [len(answer["seconds"]) for answer in answers] == [1, 2]
+    assert all(0 < answer["loss"] < 784 for answer in answers)
 
 
 def test_the_example_runs_without_the_courses_settings(monkeypatch):
@@ -99,32 +113,69 @@ def test_the_example_runs_without_the_courses_settings(monkeypatch):
             measures.Worker(kind, "mlp")
     example, course = seen
     assert not set(measures.THREADS) & set(example) and set(measures.THREADS) <= set(course)
-    assert example["LATENTLAB_DEVICE"] == course["LATENTLAB_DEVICE"] == "cpu", "as the limit is"
     # Nothing else is missing, and the example's model doesn't reach for the course.
     assert set(course) - set(example) == set(measures.THREADS)
 
 
-def test_the_examples_network_is_the_examples():
-    example = worker.Example("mlp", 200)
+def test_the_examples_network_is_the_examples(examples):
+    example = examples["mlp"]
     shapes = [tuple(weight.shape) for weight in example.model.parameters() if weight.ndim == 2]
     assert shapes == [(400, 784), (20, 400), (20, 400), (400, 20), (784, 400)]
     settings = example.optimizer.defaults
     assert (settings["lr"], settings["betas"], example.loader.batch_size) == (1e-3, (0.9, 0.999), 128)
 
 
+def test_what_trains_beside_the_limit_trains_on_the_cpu(examples, monkeypatch):
+    """Also where the course would choose another device."""
+    monkeypatch.setenv("LATENTLAB_DEVICE", "meta")
+    trained = []
+    monkeypatch.setattr(training, "fit", lambda model, *_, **__: trained.append(model) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        worker.Course("mlp", 200).answer()
+    for model in (*trained, *(example.model for example in examples.values())):
+        assert {weight.device.type for weight in model.parameters()} == {"cpu"}
+    assert "on the CPU" in report.table({"machine": command.machine()}).splitlines()[0]
+
+
 def test_a_worker_that_dies_is_noticed():
-    no_image = measures.Worker("course", "mlp", 0)
-    with no_image, pytest.raises(RuntimeError, match="a training process ended with code 1"):
-        no_image.ask()
+    with pytest.raises(RuntimeError, match="a training process ended with code 1"):
+        measures.Worker("nobody", "mlp")
 
 
-def test_small_runs_of_the_other_measurements(monkeypatch):
+def test_the_example_trains_until_it_has_reached_the_target(monkeypatch):
+    """And what is measured beside it fills the table's rows."""
+
+    class Scripted:
+        def __init__(self, kind, architecture, n):
+            self.losses = iter((110.0, 107.0, 105.0)) if kind == "example" else itertools.repeat(105.5)
+            self.second = {"example": 2.0, "course": 0.5}[kind]
+
+        def ask(self, epochs=1, **_):
+            return {"seconds": [self.second] * epochs, "loss": next(self.losses)}
+
+        __enter__, __exit__ = (lambda self: self), (lambda *_: None)
+
+    monkeypatch.setattr(measures, "Worker", Scripted)
+    monkeypatch.setattr(limit.seconds, "__defaults__", (2, 0.001))
+    found = measures.measure_training(1280)
+    assert found["mlp"]["example_loss"] == [110, 107, 105] and found["mlp"]["example_to_target"] == 6
+    assert found["conv"]["example_over_course_to_target"]["median"] == 6 / 1.0
+    shown = report.table({"machine": command.machine(), "training": found})
+    assert "the example | 6 | 6 |" in shown and "| epochs that it takes | 3 | 3 |" in shown
+    assert "course** | 4.0 (4.0 to 4.0) | 6.0 (6.0 to 6.0) |" in shown
+    never = measures.measure_training(1280, most=2)
+    assert never["mlp"]["example_to_target"] is None
+
+
+def test_small_runs_of_the_other_measurements(monkeypatch, few):
     throughput = measures.measure_throughput(200)
     assert {(a, w) for a, part in throughput.items() for w in part} == {
         (a, w) for a in ("mlp", "conv") for w in ("encode", "decode")
     }
-    growth = measures.measure_growth((200, 400), (2, 4), (28, 32), few=200)
-    assert set(growth["images"]) == {200, 400} and set(growth["side"]["conv"]) == {28, 32}
+    monkeypatch.setattr(measures.datasets, "load", lambda: datasets.ImageSet(few[:200].byte(), None, ()))
+    growth = measures.measure_growth((100, 450), (2, 4), (28, 32), few=50)
+    assert set(growth["images"]) == {100, 450}, "of which the second comes from a file"
+    assert set(growth["side"]["conv"]) == {28, 32}
     start = measures.measure_start(repeat=1)
     assert start["torch"]["median"] > start["helper"]["median"]
 
@@ -171,8 +222,8 @@ def explorer(monkeypatch):
     """What measure_explorer makes of a measurement that was thought up."""
     of = {name: rounds(10, 8, pictures=50) for name in lag.FOLLOWED}
     of[lag.BASE] = rounds(60, 80, pictures=9)
-    times = {"first": {"kernel": 200, "ready": 314.2}, "further": [{"kernel": 50, "ready": 90.4}] * 3}
-    opening = {name: {model: times for model in lag.MODELS} for name in lag.OPENED}
+    times = [{"kernel": 200, "ready": 314.2}] + [{"kernel": 50, "ready": 90.4}] * 3
+    opening = {name: dict.fromkeys(lag.MODELS, times) for name in lag.OPENED}
     del opening["pad"]["vae_mlp_16"], opening["pad"]["vae_conv_16"]
     found = {"follow": {way: of for way in lag.WAYS}, "opening": opening}
     monkeypatch.setattr(lag, "missing", lambda: None)
@@ -194,20 +245,22 @@ def test_the_instruments_tables(explorer, results):
     lines = report.explorer_table({**results, "explorer": explorer}).splitlines()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
     many = 2 * len(lag.FOLLOWED)
-    assert len(rows) == 1 + many + 1 + len(lag.OPENED)
-    assert {len(row) for row in rows[: 1 + many]} == {6} and {len(row) for row in rows[1 + many :]} == {5}
-    assert rows[1][0] == lag.BASE and rows[1][4:] == ["—", "—"] and "—" not in rows[2]
+    assert len(rows) == 1 + many + 1 + 2 * len(lag.OPENED)
+    assert {len(row) for row in rows[: 1 + many]} == {7} and {len(row) for row in rows[1 + many :]} == {5}
+    assert rows[1][0] == lag.BASE and rows[1][5:] == ["1.0 (1.0 to 1.0)"] * 2
     assert rows[3] == [
         "sliders, MLP, 2-D",
-        "9.5, 14.5",
+        "9.5",
+        "14.5",
         "11.0",
         "50.5 (50.0 to 51.0)",
         "8.0 (6.0 to 10.0)",
         "5.3 (5.1 to 5.6)",
     ]
     assert sum("100 ms of round trip" in row[0] for row in rows) == len(lag.FOLLOWED)
-    pad = next(row for row in rows if row[0] == "`pad`")
-    assert pad[1:] == ["314, 90 (90 to 90)", "—"] * 2
+    cells = dict((row[0], row[1:]) for row in rows)
+    assert cells["`pad`, the first time"] == ["314", "—"] * 2
+    assert cells["`pad`, again"] == ["90 (90 to 90)", "—"] * 2
 
 
 @pytest.mark.parametrize("what", ["a browser", "Playwright"])
@@ -246,8 +299,11 @@ def test_the_delay_keeps_every_byte_and_their_order():
     async def talk():
         clock = asyncio.get_running_loop().time
         server = await asyncio.start_server(echo, "127.0.0.1", 0)
-        async with lag.delayed(server.sockets[0].getsockname()[1], seconds) as port:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/lab/{{}}?token=127"
+        async with lag.delayed(address, seconds) as far:
+            start, port, end = re.fullmatch(r"(.+:)(\d+)(/.+)", far).groups()
+            assert start + end == "http://127.0.0.1:/lab/{}?token=127"
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
             begin = clock()
             for piece in pieces:
                 writer.write(piece)
@@ -255,22 +311,13 @@ def test_the_delay_keeps_every_byte_and_their_order():
             assert clock() - begin >= 2 * seconds - 0.005  # there and back; a timer may be a little early
             writer.write_eof()
             assert first + await reader.read() == b"".join(pieces)
-            left_open = await asyncio.open_connection("127.0.0.1", port)
-        assert await left_open[0].read() == b"", "the proxy's end is the connections' end"
-        left_open[1].close()
         writer.close()
         server.close()
 
     asyncio.run(asyncio.wait_for(talk(), 60))
 
 
-def test_an_address_through_another_port():
-    address = "http://127.0.0.1:8888/lab/{}?token=127"
-    assert lag.port_of(address) == 8888
-    assert lag.through(address, 17) == "http://127.0.0.1:17/lab/{}?token=127"
-
-
-# --- the file, the table and the README ----------------------------------------------------------------
+# --- the file, the table and the page ----------------------------------------------------------------
 
 
 @pytest.fixture
@@ -316,11 +363,12 @@ def test_parts_are_kept_and_machines_are_not_mixed(tmp_path, monkeypatch, capsys
     page.write_text(f"before\n{blocks}after\n", "utf-8")
     monkeypatch.setattr(command, "RESULTS", file)
     monkeypatch.setattr(command, "PAGE", page)
+    monkeypatch.setenv("LATENTLAB_DEVICE", "meta")  # which the command changes, until the test ends
     monkeypatch.setattr(command, "MEASURE", {name: (lambda n=name: results[n]) for name in command.MEASURE})
 
     def run(*parts):
         monkeypatch.setattr(sys, "argv", ["bench", *parts])
-        assert command.main() == 0
+        assert command.main() == 0 and os.environ["LATENTLAB_DEVICE"] == "cpu", "for the notebooks, too"
         return json.loads(file.read_text("utf-8")), page.read_text("utf-8")
 
     assert set(run("start")[0]) == {"machine", "start"}

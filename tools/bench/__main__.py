@@ -41,10 +41,8 @@ def machine() -> dict:
 
 def processor() -> str:
     """The processor's name as Linux has it, or what Python knows."""
-    try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.M)
-    except OSError:
-        found = None
+    told = Path("/proc/cpuinfo")
+    found = re.search(r"^model name\s*:\s*(.+)$", told.read_text() if told.is_file() else "", re.M)
     return found[1].strip() if found else platform.processor() or platform.machine()
 
 
@@ -54,25 +52,21 @@ def main() -> int:
     chosen = parser.parse_args().parts or list(MEASURE)
     if unknown := [name for name in chosen if name not in MEASURE]:
         parser.error(f"there is no part {', '.join(unknown)}; bench has: {', '.join(MEASURE)}")
+    os.environ["LATENTLAB_DEVICE"] = "cpu"  # also of all processes to come: the limit is the processor's
     here = machine()
     results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.is_file() else {}
     if results.get("machine") != here:
         results = {"machine": here}  # numbers of two machines don't mix
     for name in chosen:
         print(f"{name} …", flush=True)
-        measured = MEASURE[name]()
-        if measured is None:  # it couldn't, and has said why
-            continue
-        results[name] = measured
-        # JSON's keys are texts: what is shown is what a later run will read.
-        written = json.dumps(results, indent=1)
-        write_whole(RESULTS, written + "\n")
-        results = json.loads(written)
-    tables = {"bench": report.table(results)}
-    if "explorer" in results:
-        tables["explorer"] = report.explorer_table(results)
-    for name, text in tables.items():
-        quote(PAGE, name, text)
+        if measured := MEASURE[name]():  # or it couldn't, and has said why
+            results[name] = measured
+            written = json.dumps(results, indent=1)
+            write_whole(RESULTS, written + "\n")
+            results = json.loads(written)  # whose keys are texts, as a later run will read them
+    tables = {"bench": report.table, "explorer": report.explorer_table}
+    for name in tables if "explorer" in results else ["bench"]:
+        quote(PAGE, name, text := tables[name](results))
         print(text + "\n")
     return 0
 

@@ -27,12 +27,13 @@ through hit testing, the coalescing of moves and the alignment to frames, as a h
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import importlib.util
 import random
-import re
 import statistics
 import tempfile
+import urllib.parse
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
@@ -86,56 +87,33 @@ PROBE = PROBE.replace("NOTEBOOK", browser.NOTEBOOK)
 
 
 @contextlib.asynccontextmanager
-async def delayed(port: int, seconds: float) -> AsyncIterator[int]:
-    """A port that leads to another one of this machine; what is sent arrives `seconds` later, in order."""
-    clock = asyncio.get_running_loop().time
-    connections: set[asyncio.Task] = set()
+async def delayed(address: str, seconds: float) -> AsyncIterator[str]:
+    """The address by another port; what is sent that way arrives `seconds` later, in order."""
+    loop = asyncio.get_running_loop()
+    port = urllib.parse.urlsplit(address).port
 
-    async def deliver(line: asyncio.Queue, writer: asyncio.StreamWriter) -> None:
-        data = b"."
-        while data:
-            due, data = await line.get()
-            await asyncio.sleep(due - clock())
-            writer.write(data) if data else writer.write_eof()
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line: collections.deque[bytes] = collections.deque()
 
-    async def take(reader: asyncio.StreamReader, line: asyncio.Queue) -> None:
+        def deliver() -> None:
+            data = line.popleft()
+            with contextlib.suppress(OSError):  # the other end may be gone
+                writer.write(data) if data else writer.write_eof()
+
         data = b"."
-        while data:
+        while data:  # an end is an empty piece
             data = await reader.read(1 << 16)
-            line.put_nowait((clock() + seconds, data))
+            line.append(data)
+            loop.call_later(seconds, deliver)
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.add(asyncio.current_task())
-        parts, ends = [], [writer]
-        with contextlib.suppress(OSError, asyncio.CancelledError):
+        with contextlib.suppress(OSError):
             far, end = await asyncio.open_connection("127.0.0.1", port)
-            ends.append(end)
-            for source, sink in ((reader, end), (far, writer)):
-                line: asyncio.Queue = asyncio.Queue()
-                parts += [asyncio.ensure_future(part) for part in (take(source, line), deliver(line, sink))]
-            await asyncio.gather(*parts)
-        for one in parts:
-            one.cancel()
-        for one in ends:
-            one.close()
+            await asyncio.gather(pass_on(reader, end), pass_on(far, writer))
 
     server = await asyncio.start_server(connect, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        for connection in connections:
-            connection.cancel()
-        await asyncio.gather(*connections)
-
-
-def through(address: str, port: int) -> str:
-    """The address, with another port."""
-    return re.sub(r"(?<=127\.0\.0\.1:)\d+", str(port), address, count=1)
-
-
-def port_of(address: str) -> int:
-    return int(re.search(r"127\.0\.0\.1:(\d+)", address)[1])
+    yield address.replace(f":{port}/", f":{server.sockets[0].getsockname()[1]}/", 1)
+    server.close()
 
 
 def write(path: Path, *cells: str) -> None:
@@ -193,9 +171,8 @@ class Hand:
         for _ in range(warm + count):
             step = -step if not self.low <= self.x + step <= self.high else step
             await self.page.evaluate("selector => lag.single(selector)", self.selector)
-            await asyncio.sleep(
-                random.uniform(0.05, 0.1)
-            )  # what the last move left to do; any moment of a frame
+            # What the last move left to do; then any moment of a frame
+            await asyncio.sleep(random.uniform(0.05, 0.1))
             await self.send("mouseMoved", self.x + step)
             answers.append(await self.page.evaluate("lag.answer"))
         if None in answers:
@@ -208,10 +185,8 @@ class Hand:
         clock, sent = asyncio.get_running_loop().time, []
         begin = clock()
         while (gone := clock() - begin) < seconds:
-            share = abs((gone / sweep + 0.5) % 2 - 1)
-            sent.append(
-                asyncio.ensure_future(self.send("mouseMoved", self.low + share * (self.high - self.low)))
-            )
+            x = self.low + abs((gone / sweep + 0.5) % 2 - 1) * (self.high - self.low)
+            sent.append(asyncio.ensure_future(self.send("mouseMoved", x)))
             await asyncio.sleep(len(sent) / RATE - (clock() - begin))
         rates = await self.page.evaluate("lag.stop()")
         await asyncio.gather(*sent)
@@ -242,9 +217,9 @@ async def follow(chromium, address: str, rounds: int, singles: int, seconds: flo
     """By way and subject, a list of rounds, each with the ms of every single move and the rates of a drag."""
     found: dict = {way: {name: [] for name in FOLLOWED} for way in WAYS}
     async with contextlib.AsyncExitStack() as stack:
-        delay = await stack.enter_async_context(delayed(port_of(address), ROUND_TRIP / 2))
+        far = await stack.enter_async_context(delayed(address, ROUND_TRIP / 2))
         pages = {}
-        for way, base in zip(WAYS, (address, through(address, delay)), strict=True):
+        for way, base in zip(WAYS, (address, far), strict=True):
             visit = opened(chromium, base.format(f"{way}.ipynb"), "run-all-cells")
             page = await stack.enter_async_context(visit)
             pages[way] = page, await page.context.new_cdp_session(page)
@@ -265,7 +240,7 @@ async def follow(chromium, address: str, rounds: int, singles: int, seconds: flo
 
 
 async def opening(chromium, address: str, folder: Path, models: Iterable[str], further: int) -> dict:
-    """By instrument and model, the ms of the first opening in a kernel and a page, and of further ones."""
+    """By instrument and model, the times of the first opening in a kernel and a page, and of further ones."""
     found: dict = {name: {} for name in OPENED}
     for model in models:
         setup = SETUP.format(names=[model, model.replace("vae", "ae")])
@@ -279,9 +254,8 @@ async def opening(chromium, address: str, folder: Path, models: Iterable[str], f
                 for _ in range(1 + further):
                     times.append(await page.evaluate("lag.open(1)"))
                     await asyncio.sleep(0.3)
-            first, *again = times
-            found[name][model] = {"first": first, "further": again}
-            print(f"  {name}, {model}: {first['ready']:.0f} ms, the first in its kernel", flush=True)
+            found[name][model] = times
+            print(f"  {name}, {model}: {times[0]['ready']:.0f} ms, the first in its kernel", flush=True)
     return found
 
 

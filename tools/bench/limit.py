@@ -1,7 +1,7 @@
 """What a training step can't do without: its matrix products, Adam's memory traffic, element-wise work.
 
-Each is timed alone, in memory that is at hand; their sum is the limit that the
-training loop is measured against.
+Each is timed alone, in memory that is at hand, on the CPU; their sum is the limit that the training loop is
+measured against.
 """
 
 from __future__ import annotations

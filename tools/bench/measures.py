@@ -34,11 +34,10 @@ def ratios(above: list[float], below: list[float]) -> dict[str, float]:
 
 
 class Worker:
-    """A training process of its own (worker.py), on the CPU; it sleeps while others are measured."""
+    """A training process of its own (worker.py); it sleeps while others are measured."""
 
     def __init__(self, kind: str, architecture: str, n: int = 60000):
         environment = {k: v for k, v in os.environ.items() if kind != "example" or k not in THREADS}
-        environment["LATENTLAB_DEVICE"] = "cpu"  # the limit is this processor's
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tools.bench.worker", kind, architecture, str(n)],
             cwd=ROOT,
@@ -68,56 +67,46 @@ class Worker:
         self.process.wait()
 
 
-def measure_training(n: int = 60000, seeds: int = 5, most: int = 15) -> dict:
+def measure_training(n: int = 60000, most: int = 15) -> dict:
     """The example's loop, the course's and the limit, in turns, for the MLP and the convolutional VAE."""
     result = {}
+    steps = -(-n // 128)
+    x = datasets.to_float(datasets.load().images[:128])
     for architecture, epochs in (("mlp", 3), ("conv", 2)):
-        with Worker("example", architecture, n) as example, Worker("course", architecture, n) as course:
-            torch.manual_seed(0)
-            model = models.VariationalAutoencoder(LATENT_DIM, architecture=architecture)
-            x = datasets.to_float(datasets.load().images[:128])
-            example_epochs, same_batch, runs, limits, halves = [], [], [], [], []
-            example_loss = []
-            while len(example_epochs) < most and (not example_loss or example_loss[-1] > TARGET):
-                answer = example.ask()
-                example_epochs += answer["seconds"]
-                example_loss.append(answer["loss"])
-                same_batch += course.ask(batch_size=128)["seconds"]
+        torch.manual_seed(0)
+        model = models.VariationalAutoencoder(LATENT_DIM, architecture=architecture)
+        losses, example, course, limits, halves, runs = [], [], [], [], [], []
+        with Worker("example", architecture, n) as theirs, Worker("course", architecture, n) as ours:
+            while not losses or (losses[-1] > TARGET and len(losses) < most):
+                answer = theirs.ask()
+                losses.append(answer["loss"])
+                example += answer["seconds"]
+                course += ours.ask(batch_size=128)["seconds"]
                 limits.append(limit.of_step(model, x))
                 if devices.has_bfloat16():
-                    halves.append(limit.of_step(model, x, torch.bfloat16))
-                if len(runs) < seeds:
-                    runs.append(course.ask(epochs=epochs, seed=len(runs)))
-                print(
-                    f"  {architecture}, epoch {len(example_epochs)}: {example_loss[-1]:.1f} nats", flush=True
-                )
-            while len(runs) < seeds:
-                runs.append(course.ask(epochs=epochs, seed=len(runs)))
-            steps = -(-n // 128)
-            limit_epochs = [steps * sum(part.values()) for part in limits]
-            result[architecture] = {
-                "example_epoch": spread(example_epochs),
-                "example_loss": example_loss,
-                "example_to_target": sum(example_epochs) if example_loss[-1] <= TARGET else None,
-                "course_epoch": spread(same_batch),
-                "course_epochs_to_target": epochs,
-                "course_loss": spread([run["loss"] for run in runs]),
-                "course_to_target": spread([sum(run["seconds"]) for run in runs]),
-                "limit": {
-                    name: steps * statistics.median(part[name] for part in limits) for name in limits[0]
-                },
-                "limit_epoch": spread(limit_epochs),
-                "limit_epoch_bfloat16": spread([steps * sum(p.values()) for p in halves]) if halves else None,
-                "example_over_course": ratios(example_epochs, same_batch),
-                "course_over_limit": ratios(same_batch, limit_epochs),
-                "example_over_course_to_target": spread(
-                    [sum(example_epochs) / sum(run["seconds"]) for run in runs]
-                ),
-            }
-    with Worker("course", "mlp", n) as course:
-        ten = course.ask(epochs=10, batch_size=128)["seconds"]
-    result["tenth_over_second_epoch"] = ten[-1] / ten[1]
-    return result
+                    halves.append(sum(limit.of_step(model, x, torch.bfloat16).values()))
+                runs.append(ours.ask(epochs=epochs, seed=len(runs)))
+                print(f"  {architecture}, epoch {len(losses)}: {losses[-1]:.1f} nats", flush=True)
+        to_target = [sum(run["seconds"]) for run in runs]
+        limit_epochs = [steps * sum(part.values()) for part in limits]
+        result[architecture] = {
+            "example_epoch": spread(example),
+            "example_loss": losses,
+            "example_to_target": sum(example) if losses[-1] <= TARGET else None,
+            "course_epoch": spread(course),
+            "course_epochs_to_target": epochs,
+            "course_loss": spread([run["loss"] for run in runs]),
+            "course_to_target": spread(to_target),
+            "limit": {name: steps * statistics.median(part[name] for part in limits) for name in limits[0]},
+            "limit_epoch": spread(limit_epochs),
+            "limit_epoch_bfloat16": spread([steps * half for half in halves]) if halves else None,
+            "example_over_course": ratios(example, course),
+            "course_over_limit": ratios(course, limit_epochs),
+            "example_over_course_to_target": spread([sum(example) / seconds for seconds in to_target]),
+        }
+    with Worker("course", "mlp", n) as ours:
+        ten = ours.ask(epochs=10, batch_size=128)["seconds"]
+    return {**result, "tenth_over_second_epoch": ten[-1] / ten[1]}
 
 
 def measure_busy(n: int = 60000, pairs: int = 3) -> dict:
@@ -127,12 +116,11 @@ def measure_busy(n: int = 60000, pairs: int = 3) -> dict:
         course.ask()
         for _ in range(pairs):
             idle += course.ask()["seconds"]
-            other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-            try:
-                busy += course.ask()["seconds"]
-            finally:
-                other.kill()
-                other.wait()
+            with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
+                try:
+                    busy += course.ask()["seconds"]
+                finally:
+                    other.kill()
     return {"idle": spread(idle), "busy": spread(busy), "busy_over_idle": ratios(busy, idle)}
 
 
@@ -142,39 +130,35 @@ def measure_throughput(n: int = 10000) -> dict:
     result = {}
     for architecture in ("mlp", "conv"):
         model = models.VariationalAutoencoder(16, architecture=architecture)
-        codes = metrics.embed(model, images)
-
-        def decode(model=model, codes=codes):
-            with models.evaluating(model):
-                for z in codes.split(1000):
-                    model.decode(z)
-
-        result[architecture] = {
-            "encode": n / limit.seconds(lambda model=model: metrics.embed(model, images), repeat=5),
-            "decode": n / limit.seconds(decode, repeat=5),
-        }
+        codes = metrics.embed(model, images).split(1000)
+        with models.evaluating(model):
+            work = {
+                "encode": lambda model=model: metrics.embed(model, images),
+                "decode": lambda model=model, codes=codes: [model.decode(z) for z in codes],
+            }
+            result[architecture] = {name: n / limit.seconds(call, repeat=5) for name, call in work.items()}
     return result
 
 
 def measure_start(repeat: int = 7) -> dict:
     """Seconds that an import adds to starting Python."""
 
-    def start(code: str) -> float:
-        begin = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
-        return time.perf_counter() - begin
-
     lines = {
+        "nothing": "",
         "helper": "import latentlab_helpers",
         "torch": "import torch",
         "training": "import latentlab_helpers; latentlab_helpers.training",
     }
     times: dict[str, list[float]] = {name: [] for name in lines}
     for _ in range(repeat):
-        empty = start("pass")
         for name, code in lines.items():
-            times[name].append(start(code) - empty)
-    return {name: spread(values) for name, values in times.items()}
+            begin = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+            times[name].append(time.perf_counter() - begin)
+    empty = times.pop("nothing")
+    return {
+        name: spread([a - b for a, b in zip(values, empty, strict=True)]) for name, values in times.items()
+    }
 
 
 READER = """
@@ -221,36 +205,40 @@ def measure_growth(
     mnist = datasets.load().images
     small = mnist[:few]
 
-    def epoch(pictures: torch.Tensor, latent_dim: int = LATENT_DIM, architecture: str = "mlp") -> float:
-        torch.manual_seed(0)
-        shape = tuple(pictures.shape[1:])
-        model = models.VariationalAutoencoder(latent_dim, architecture=architecture, image_shape=shape)
-        return training.fit(model, pictures, epochs=1, progress=False).seconds[0]
+    def epoch(
+        pictures: torch.Tensor, latent_dim: int = LATENT_DIM, kind: str = "mlp", times: int = 3
+    ) -> float:
+        shape, seconds = tuple(pictures.shape[1:]), []
+        for _ in range(times):
+            torch.manual_seed(0)
+            model = models.VariationalAutoencoder(latent_dim, architecture=kind, image_shape=shape)
+            seconds += training.fit(model, pictures, epochs=1, progress=False).seconds
+        return statistics.median(seconds)
 
-    epoch(small)
-    result: dict = {"images": {}, "latent_dim": {}, "side": {"mlp": {}, "conv": {}}}
+    epoch(small, times=1)
+    side: dict = {"mlp": {}, "conv": {}}
+    result: dict = {"images": {}, "latent_dim": {dim: epoch(small, dim) for dim in latents}, "side": side}
     with tempfile.TemporaryDirectory() as folder:
         for n in images:
-            pictures = mnist[:n]
-            if n > len(mnist):
-                path = Path(folder) / "images.npy"
-                stacked = np.lib.format.open_memmap(path, "w+", np.uint8, (n, *mnist.shape[1:]))
-                for start in range(0, n, len(mnist)):
-                    stacked[start : start + len(mnist)] = mnist[: n - start]
-                del stacked
-                pictures = torch.from_numpy(np.load(path, mmap_mode="r+"))
-            result["images"][n] = epoch(pictures)
+            pictures = mnist[:n] if n <= len(mnist) else _mapped(mnist, n, Path(folder) / "images.npy")
+            result["images"][n] = epoch(pictures, times=1)
             print(f"  {n} images: {result['images'][n]:.2f} s", flush=True)
             del pictures
-    for latent_dim in latents:
-        result["latent_dim"][latent_dim] = statistics.median(epoch(small, latent_dim) for _ in range(3))
-    for side in sizes:
-        enlarged = torch.nn.functional.interpolate(small[:1000].float(), (side, side), mode="bilinear").byte()
-        for architecture in ("mlp", "conv"):
-            epoch_s = statistics.median(epoch(enlarged, architecture=architecture) for _ in range(3))
-            result["side"][architecture][side] = epoch_s
-        print(f"  images of {side} × {side}: {result['side']}", flush=True)
+    for size in sizes:
+        enlarged = torch.nn.functional.interpolate(small[:1000].float(), (size, size), mode="bilinear").byte()
+        for kind, found in side.items():
+            found[size] = epoch(enlarged, kind=kind)
+        print(f"  images of {size} × {size}: {side}", flush=True)
     return result
+
+
+def _mapped(images: torch.Tensor, n: int, path: Path) -> torch.Tensor:
+    """The images again and again until they are n, in a file that is mapped into memory."""
+    stacked = np.lib.format.open_memmap(path, "w+", np.uint8, (n, *images.shape[1:]))
+    for start in range(0, n, len(images)):
+        stacked[start : start + len(images)] = images[: n - start]
+    stacked.flush()
+    return torch.from_numpy(stacked)
 
 
 def measure_notebooks() -> dict:
@@ -272,20 +260,15 @@ def measure_explorer(**less) -> dict | None:
         print(f"  left out: {why}", flush=True)
         return None
     found = lag.measure(**less)
-    return {
-        "follow": {way: summary(subjects) for way, subjects in found["follow"].items()},
-        "opening": {
-            name: {
-                model: {
-                    "first": times["first"],
-                    "further": spread([time["ready"] for time in times["further"]]),
-                    "further_kernel": spread([time["kernel"] for time in times["further"]]),
-                }
-                for model, times in of_models.items()
+    for by_model in found["opening"].values():
+        for model, (first, *again) in by_model.items():
+            further = {key: spread([one[key] for one in again]) for key in ("ready", "kernel")}
+            by_model[model] = {
+                "first": first,
+                "further": further["ready"],
+                "further_kernel": further["kernel"],
             }
-            for name, of_models in found["opening"].items()
-        },
-    }
+    return {**found, "follow": {way: summary(subjects) for way, subjects in found["follow"].items()}}
 
 
 def summary(subjects: dict[str, list[dict]]) -> dict:
@@ -305,13 +288,6 @@ def summary(subjects: dict[str, list[dict]]) -> dict:
     return result
 
 
-MEASURE = {
-    "training": measure_training,
-    "busy": measure_busy,
-    "throughput": measure_throughput,
-    "start": measure_start,
-    "kernels": measure_kernels,
-    "growth": measure_growth,
-    "notebooks": measure_notebooks,
-    "explorer": measure_explorer,
-}
+PARTS = (measure_training, measure_busy, measure_throughput, measure_start)
+PARTS += (measure_kernels, measure_growth, measure_notebooks, measure_explorer)
+MEASURE = {part.__name__.removeprefix("measure_"): part for part in PARTS}

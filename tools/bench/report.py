@@ -5,12 +5,19 @@ from __future__ import annotations
 import copy
 import functools
 import math
-import operator
 
 from tools.bench import lag
 from tools.bench.measures import TARGET
 
-BOTH = ("mlp", "conv")  # the table's columns
+BOTH = {"mlp": "MLP 784-400-20-400-784", "conv": "convolutional, 16 and 32 channels"}
+FOLLOW = {
+    "latency/median": "ms from input to pixels",
+    "latency/p95": "95th percentile",
+    "painted": "… and painted",
+    "pictures": "pictures a second",
+    "latency_ratio": "`interact`'s ms / these",
+    "pictures_ratio": "these pictures / `interact`'s",
+}
 LIMITS = ("matrix products", "Adam's memory traffic", "element-wise work")
 # A row's text, its place in bench.json ({} is the architecture; without it there is one number), its digits
 ROWS = [
@@ -46,9 +53,10 @@ ROWS = [
 def derived(results: dict) -> dict:
     """The results, with what the table says of several of their numbers."""
     for part in (results["training"][kind] for kind in BOTH if "training" in results):
-        reached = part["example_to_target"] and part["course_loss"]["median"] <= TARGET
+        theirs = part["example_to_target"]
+        reached = theirs and part["course_loss"]["median"] <= TARGET
         part["to_target"] = part["example_over_course_to_target"] if reached else None
-        part["example_epochs_to_target"] = len(part["example_loss"]) if reached else None
+        part["example_epochs_to_target"] = len(part["example_loss"]) if theirs else None
     if growth := results.get("growth"):
         sizes = {int(size): seconds for size, seconds in growth["latent_dim"].items()}
         growth["power_of_images"] = exponent(growth["images"])
@@ -57,7 +65,7 @@ def derived(results: dict) -> dict:
     return results
 
 
-def cell(entry: dict | float | None, digits: int = 2) -> str:
+def cell(entry: dict | float | None, digits: int) -> str:
     """A number, or a median with the lowest and the highest, or a dash for what isn't there."""
     if entry is None:
         return "—"
@@ -67,66 +75,52 @@ def cell(entry: dict | float | None, digits: int = 2) -> str:
     return f"{middle} ({low} to {high})"
 
 
+def lines(results: dict, first: str, columns: dict[str, str], rows: list[tuple[str, str, int]]) -> list[str]:
+    """A table: headings by what stands for {} in a row's place; what wasn't measured has no row."""
+    made = ["", f"| {' | '.join([first, *columns.values()])} |", f"|---|{'---|' * len(columns)}"]
+    for text, place, digits in rows:
+        cells = [""] * len(columns)
+        for index, column in enumerate(columns if "{}" in place else [""]):
+            keys = place.format(column).split("/")
+            entry = functools.reduce(lambda found, key: found and found.get(key), keys, results)
+            cells[index] = cell(entry, digits)
+        if place.partition("/")[0] in results:
+            made.append(f"| {' | '.join([text, *cells])} |")
+    return made
+
+
 def table(results: dict) -> str:
     """How fast training is, and what else was measured without a browser."""
     results, machine = derived(copy.deepcopy(results)), results["machine"]
-    lines = [
+    begin = (
         f"Measured by `python course.py bench` on {machine['processor']}, {machine['cores']} cores, "
-        f"PyTorch {machine['torch']}, on the CPU: medians, in brackets the lowest and the highest.",
-        "",
-        "| | MLP 784-400-20-400-784 | convolutional, 16 and 32 channels |",
-        "|---|---|---|",
-    ]
+        f"PyTorch {machine['torch']}, on the CPU: medians, in brackets the lowest and the highest."
+    )
     names = sorted(results.get("notebooks", {}))
-    rows = ROWS + [
-        (f"seconds of notebook {name[:2]}, top to bottom", f"notebooks/{name}", 0) for name in names
-    ]
-    for text, place, digits in rows:
-        if place.partition("/")[0] not in results:
-            continue
-        kinds = BOTH if "{}" in place else BOTH[:1]
-        found = [functools.reduce(operator.getitem, place.format(kind).split("/"), results) for kind in kinds]
-        cells = [cell(entry, digits) for entry in found] + [""] * (2 - len(found))
-        lines.append(f"| {text} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    notebooks = [(f"seconds of notebook {name[:2]}, top to bottom", f"notebooks/{name}", 0) for name in names]
+    return "\n".join([begin, *lines(results, "", BOTH, ROWS + notebooks)])
 
 
 def explorer_table(results: dict) -> str:
     """The tables of the instruments: how fast they follow the hand, and how fast they open."""
     machine, explorer = results["machine"], results["explorer"]
-    lines = [
+    begin = (
         f"Measured by `python course.py bench explorer` on {machine['processor']}, {machine['cores']} cores, "
-        "in JupyterLab, in headless Chromium: medians, in brackets the lowest and the highest round.",
-        "",
-        "| | ms from input to pixels, 95th percentile | … and painted | pictures a second | "
-        "`interact`'s ms / these | these pictures / `interact`'s |",
-        "|---|---|---|---|---|---|",
+        "in JupyterLab, in headless Chromium: medians, in brackets the lowest and the highest round."
+    )
+    far = f", {1000 * lag.ROUND_TRIP:.0f} ms of round trip added"
+    follow = [
+        (name + text, f"follow/{way}/{name}/{{}}", 1)
+        for way, text in zip(lag.WAYS, ("", far), strict=True)
+        for name in explorer["follow"][way]
     ]
-    for way, text in zip(
-        lag.WAYS, ("", f", {1000 * lag.ROUND_TRIP:.0f} ms of round trip added"), strict=True
-    ):
-        for name, one in explorer["follow"][way].items():
-            cells = (
-                name + text,
-                f"{one['latency']['median']:.1f}, {one['latency']['p95']:.1f}",
-                f"{one['painted']:.1f}",
-                cell(one["pictures"], 1),
-                *(
-                    "—" if name == lag.BASE else cell(one[ratio], 1)
-                    for ratio in ("latency_ratio", "pictures_ratio")
-                ),
-            )
-            lines.append(f"| {' | '.join(cells)} |")
-    lines += [
-        "",
-        f"| ms to open: the first time, again | {' | '.join(lag.MODELS.values())} |",
-        f"|---|{'---|' * len(lag.MODELS)}",
+    opening = [
+        (f"`{name}`, {when}", f"opening/{name}/{{}}/{key}", 0)
+        for name in explorer["opening"]
+        for when, key in (("the first time", "first/ready"), ("again", "further"))
     ]
-    for name, models_ in explorer["opening"].items():
-        found = [models_.get(model) for model in lag.MODELS]
-        cells = [f"{one['first']['ready']:.0f}, {cell(one['further'], 0)}" if one else "—" for one in found]
-        lines.append(f"| `{name}` | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    tables = lines(explorer, "", FOLLOW, follow) + lines(explorer, "ms to open", lag.MODELS, opening)
+    return "\n".join([begin, *tables])
 
 
 def exponent(times: dict) -> float:

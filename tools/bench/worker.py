@@ -42,21 +42,13 @@ class Example:
                 mu, logvar = self.mean(h), self.log_variance(h)
                 std = torch.exp(0.5 * logvar)
                 z = mu + std * torch.randn_like(std)
-                return torch.sigmoid(self.out(F.relu(self.up(z)))), mu, logvar
+                return self.out(F.relu(self.up(z))), mu, logvar
 
-        class Convolutional(torch.nn.Module):
-            def __init__(self):
-                super().__init__()
-                from latentlab_helpers import models
+        self.torch, self.bce, self.make = torch, F.binary_cross_entropy, Network
+        if architecture == "conv":
+            from latentlab_helpers import models
 
-                self.layers = models.VariationalAutoencoder(LATENT_DIM, architecture="conv")
-
-            def forward(self, x):
-                logits, mu, logvar = self.layers(x)
-                return torch.sigmoid(logits).view(-1, 784), mu, logvar
-
-        self.torch, self.bce = torch, F.binary_cross_entropy
-        self.make = Network if architecture == "mlp" else Convolutional
+            self.make = lambda: models.VariationalAutoencoder(LATENT_DIM, architecture="conv")
         source = Path(__file__).resolve().parents[2] / "data" / "MNIST" / "raw"
         with tempfile.TemporaryDirectory() as root:
             shutil.copytree(source, Path(root) / "MNIST" / "raw")
@@ -76,8 +68,8 @@ class Example:
         self.optimizer = self.torch.optim.Adam(self.model.parameters(), lr=1e-3)
 
     def loss(self, x):
-        image, mu, logvar = self.model(x)
-        bce = self.bce(image, x.view(-1, 784), reduction="sum")
+        logits, mu, logvar = self.model(x)
+        bce = self.bce(self.torch.sigmoid(logits).view(-1, 784), x.view(-1, 784), reduction="sum")
         return bce - 0.5 * self.torch.sum(1 + logvar - mu.pow(2) - logvar.exp())
 
     def answer(self, epochs: int = 1, seed: int | None = None) -> dict:
@@ -87,7 +79,7 @@ class Example:
         seconds = []
         for _ in range(epochs):
             self.model.train()
-            start, total = time.perf_counter(), 0.0
+            start, total = time.perf_counter(), 0.0  # the example sums up its losses
             for x, _ in self.loader:
                 self.optimizer.zero_grad()
                 loss = self.loss(x)
@@ -115,11 +107,10 @@ class Course:
         """A training of its own for each question."""
         import torch
 
-        from latentlab_helpers import devices, models, training
+        from latentlab_helpers import models, training
 
         torch.manual_seed(seed)
         model = models.VariationalAutoencoder(LATENT_DIM, architecture=self.architecture)
-        model.to(devices.default_device())
         history = training.fit(model, self.images, epochs=epochs, seed=seed, progress=False, **settings)
         return {"seconds": history.seconds, "loss": training.evaluate(model, self.test)["loss"]}
 
