@@ -68,5 +68,3 @@ def place(item) -> tuple[bool, bool, int]:
 @pytest.hookimpl(trylast=True)  # after pytest has brought tests with the same fixtures together
 def pytest_collection_modifyitems(items):
     items.sort(key=place)
-    for item in items:  # a file stays in one process: its cells share a kernel, its tests their fixtures
-        item.add_marker(pytest.mark.xdist_group(str(item.path)))

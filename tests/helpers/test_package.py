@@ -22,9 +22,8 @@ else:
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "latentlab_helpers"
-# What has not been moved to another room yet is on a floor, too.
 GROUND = {"attributes", "datasets", "devices", "files", "models", "losses", "latent", "threads"}
-MIDDLE = {"training", "checkpoints", "claims", "metrics", "results"}
+MIDDLE = {"training", "checkpoints", "metrics", "results"}
 TOP = {"plots", "explore", "check"}
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "PIL", "IPython"}
 
@@ -130,10 +129,11 @@ def test_dependencies_have_lower_bounds_and_no_upper_pins():
     listed = [Requirement(line) for line in project()["dependencies"]]
     extras = [Requirement(line) for lines in project()["optional-dependencies"].values() for line in lines]
     for requirement in [*listed, *extras]:
-        assert [s.operator for s in requirement.specifier] == [">="], str(requirement)
+        bounds = sorted(s.operator for s in requirement.specifier)
+        assert bounds in ([">="], ["!=", ">="]), str(requirement)  # a broken release may be left out
         if requirement.name in COLAB:
             assert COLAB[requirement.name] in requirement.specifier, f"Colab's {requirement.name} is too old"
-    assert set(project()["optional-dependencies"]) == {"lab", "test"}
+    assert set(project()["optional-dependencies"]) == {"lab", "test", "lint"}
 
 
 def test_what_the_package_imports_is_what_it_depends_on():
@@ -148,7 +148,7 @@ def test_environment_yml_installs_the_project_and_nothing_else():
     python, pip, from_pip = environment["dependencies"]
     assert python == "python" + project()["requires-python"] and pip == "pip"
     assert from_pip == {"pip": ["-e .[lab,test]"]}
-    assert set(project()["optional-dependencies"]) == set(re.findall(r"\w+", "lab,test"))
+    assert set(project()["optional-dependencies"]) >= {"lab", "test"}
 
 
 ALONE = """
