@@ -7,6 +7,8 @@ spot move from machine to machine; what they show moves less, and is compared he
 from __future__ import annotations
 
 import base64
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +29,19 @@ ALLOWED = {"lines": 0.2, "points": 0.35, "images": 0.2}
 
 
 def install(shell: Any) -> None:
-    """Let a kernel send each figure's data beside its picture."""
+    """Let a kernel send the data of each figure, and of an instrument's still picture, beside the picture."""
 
-    def shown(fig: Any, **_: Any) -> tuple[dict, dict]:
-        data, metadata = fig._repr_mimebundle_()
-        metadata["image/png"]["data"] = data_of(fig)
-        return data, metadata
+    def with_data(data_of: Callable[[Any], list[dict]]) -> Callable:
+        def shown(thing: Any, **_: Any) -> tuple[dict, dict]:
+            data, metadata = thing._repr_mimebundle_()
+            metadata["image/png"]["data"] = json.dumps(data_of(thing), separators=(",", ":"))
+            return data, metadata
+
+        return shown
 
     bundles = shell.display_formatter.mimebundle_formatter
-    bundles.for_type_by_name("latentlab_helpers.plots.base", "Figure", shown)
+    bundles.for_type_by_name("latentlab_helpers.plots.base", "Figure", with_data(data_of))
+    bundles.for_type_by_name("latentlab_helpers.explore.widgets", "Instrument", with_data(data_of_still))
 
 
 def data_of(fig: Figure) -> list[dict[str, Any]]:
@@ -53,6 +59,12 @@ def data_of(fig: Figure) -> list[dict[str, Any]]:
         (label, number, median and spread of a scatter) and ``images`` (base64 of at most 60 × 60 bytes).
     """
     return [panel for panel in map(_panel_data, fig.axes) if len(panel) > 1]
+
+
+def data_of_still(instrument: Any) -> list[dict[str, Any]]:
+    """What an instrument's still picture shows, in the same form; as many pixels as a panel has."""
+    pixels = instrument._still.permute(1, 2, 0).numpy()
+    return [{"title": instrument.title, "images": [_small(pixels, None)]}]
 
 
 def _panel_data(ax: Axes) -> dict[str, Any]:
@@ -93,9 +105,9 @@ def _short(values: Any, most: int = 40) -> list[float]:
 
 
 def _small(pixels: np.ndarray, norm: Any) -> str:
-    """An image as bytes of grey, at most 60 × 60, in base64."""
+    """An image as bytes of grey, a quarter of its pixels and at most 60 × 60, in base64."""
     grey = pixels.mean(axis=2) if pixels.ndim == 3 else np.asarray(norm(pixels), float)
-    image = Image.fromarray((grey.clip(0, 1) * 255).round().astype(np.uint8))
+    image = Image.fromarray((grey.clip(0, 1) * 255).round().astype(np.uint8)).reduce(2)
     image.thumbnail((60, 60), Image.Resampling.BOX)
     return f"{image.width}x{image.height}:{base64.b64encode(image.tobytes()).decode()}"
 
@@ -147,7 +159,7 @@ def panel_form(panel: dict[str, Any]) -> tuple:
 def of_outputs(outputs: list) -> list[list[dict]]:
     """The data of each figure among a cell's outputs."""
     sent = (output.get("metadata", {}).get("image/png", {}) for output in outputs)
-    return [metadata["data"] for metadata in sent if "data" in metadata]
+    return [json.loads(metadata["data"]) for metadata in sent if "data" in metadata]
 
 
 def disagreement(old: list[list[dict]], new: list[list[dict]], wider: dict[str, float]) -> str | None:
