@@ -156,7 +156,7 @@ def traversal(z: torch.Tensor, dimension: int, values: Sequence[float] | torch.T
     Parameters
     ----------
     z : torch.Tensor
-        One code, (latent_dim,) or (1, latent_dim).
+        One code, (latent_dim,).
     dimension : int
         Which one, counted from 0.
     values : sequence of float

@@ -86,7 +86,7 @@ def kl_per_dimension(mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
 
     Notes
     -----
-    Taught in notebook 02.
+    Used in notebook 04; notebook 02 writes out its sum.
     """
     if mu.shape != logvar.shape:
         raise ValueError(f"mu and logvar must have one shape, not {tuple(mu.shape)}, {tuple(logvar.shape)}")

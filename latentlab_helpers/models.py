@@ -250,25 +250,6 @@ class VariationalAutoencoder(Autoencoder):
         mu, logvar = self.encode(x)
         return self.decoder(self.reparameterize(mu, logvar, generator)).float(), mu, logvar
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        """Decode draws of the prior N(0, I).
-
-        Parameters
-        ----------
-        n : int
-            How many.
-        generator : torch.Generator, optional
-            Where the draws come from: the same seed gives the same images.
-
-        Returns
-        -------
-        torch.Tensor
-            New images in [0, 1], (n, channels, height, width).
-        """
-        weight = next(self.decoder.parameters())
-        z = torch.randn(n, self.latent_dim, generator=generator, device=weight.device)
-        return self.decode(z)
-
 
 class Classifier(nn.Module):
     """A small convolutional classifier, by which decoded images are judged.

@@ -58,9 +58,6 @@ def clean(notebook: nbformat.NotebookNode) -> None:
             cell.metadata.pop(key, None)
         if cell.cell_type == "code":
             cell.outputs = joined(lasting(cell.outputs))
-            if figures.LIVE not in cell.metadata.get("tags", []):  # the others are compared by their pixels
-                for output in cell.outputs:
-                    output.get("metadata", {}).get("image/png", {}).pop("data", None)
 
 
 def joined(outputs: list) -> list:
@@ -80,7 +77,7 @@ def note_minutes(name: str, seconds: float) -> None:
     readme = ROOT / "README.md"
     text = readme.read_text("utf-8")
     row = re.compile(rf"^(\|.*{re.escape(name)}.*\|)[^|]*\|$", re.M)
-    readme.write_text(row.sub(rf"\1 {max(1, round(seconds / 60))} |", text), "utf-8")
+    write_whole(readme, row.sub(rf"\1 {max(1, round(seconds / 60))} |", text))
 
 
 def main() -> int:

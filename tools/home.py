@@ -44,7 +44,7 @@ def colab_lines(home: str | None, notebooks: list[str]) -> str:
         return (
             "Build a wheel with `pip wheel --no-deps .`, upload it and a notebook to Colab, and run\n"
             "`%pip install -q --no-deps latentlab-*.whl` and `%pip install -q anywidget` first. "
-            "The wheel brings the\ndata and the weights along."
+            "The wheel includes the\ndata and the weights."
         )
     base = home.replace("https://github.com", "https://colab.research.google.com/github")
     links = [f"[{name[:2]}]({base}/blob/main/notebooks/{name})" for name in notebooks]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.func import functional_call
-from torch.nn.modules.module import _has_any_global_hook
+from torch.nn.modules import module as everywhere
 
 from ..models import evaluating, posterior
 
@@ -146,8 +146,9 @@ def _steps(module: Any, part: str) -> list[nn.Module]:
     if type(module) not in KINDS.keys() | SHAPES | {nn.Sequential}:
         raise UnknownLayer(f"the browser doesn't know {name}, in its {part}")
     # Hooks and a forward of its own may do anything, also where a few samples don't show it.
-    hooks = module._forward_hooks or module._forward_pre_hooks or _has_any_global_hook()
-    if hooks or "forward" in vars(module):
+    hooks = [module._forward_hooks, module._forward_pre_hooks]
+    hooks += [everywhere._global_forward_hooks, everywhere._global_forward_pre_hooks]
+    if any(hooks) or "forward" in vars(module):
         raise UnknownLayer(f"{name}, in its {part}, has hooks, which the browser doesn't know")
     return [s for child in module for s in _steps(child, part)] if name == "Sequential" else [module]
 

@@ -39,7 +39,9 @@ class Figure(figure.Figure):
         What the figure shows, for readers who don't see it.
     """
 
-    alt = ""
+    def __init__(self, alt: str, figsize: tuple[float, float], layout: Any = "constrained", **options: Any):
+        super().__init__(figsize=figsize, layout=layout, **options)
+        self.alt = alt
 
     def png(self) -> bytes:
         """The figure as a PNG; one without colours is stored as greys, a third of the size."""
@@ -59,20 +61,20 @@ class Figure(figure.Figure):
 
 
 def panels(
-    number: int, columns: int, width: float, height: float, **options: Any
+    alt: str, number: int, columns: int, width: float, height: float, **options: Any
 ) -> tuple[Figure, list[Axes]]:
     """A figure with so many panels, of this many inches each, in rows of at most `columns`."""
     rows = math.ceil(number / columns)
-    fig = Figure(figsize=(0.8 + width * columns, height * rows), layout="constrained")
+    fig = Figure(alt, (0.8 + width * columns, height * rows))
     axes = fig.subplots(rows, columns, squeeze=False, **options).flatten()
     for ax in axes[number:]:
         ax.axis("off")
     return fig, list(axes[:number])
 
 
-def single(width: float, height: float) -> tuple[Figure, Axes]:
+def single(alt: str, width: float, height: float) -> tuple[Figure, Axes]:
     """A figure of this many inches with one panel."""
-    fig = Figure(figsize=(width, height), layout="constrained")
+    fig = Figure(alt, (width, height))
     return fig, fig.subplots()
 
 

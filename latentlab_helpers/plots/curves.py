@@ -40,7 +40,7 @@ def loss_curves(
     -----
     Used in notebooks 01, 02 and 03.
     """
-    fig, ax = single(5.2, 3.0)
+    fig, ax = single(alt, 5.2, 3.0)
     for name, values, colour, style in styled(curves):
         ax.plot(range(1, len(values) + 1), values, style, color=colour, markersize=4, label=name)
         for other in (recorded or {}).get(name, ()):
@@ -48,7 +48,6 @@ def loss_curves(
     ax.set(xlabel="epoch", ylabel=ylabel)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(frameon=False)
-    fig.alt = alt
     return fig
 
 
@@ -72,7 +71,7 @@ def spread(measures: Mapping[str, Mapping[str, Sequence[float]]], alt: str) -> F
     Used in notebooks 03 and 04.
     """
     most = max(len(named) for named in measures.values())
-    fig, axes = panels(len(measures), min(3, len(measures)), 2.6, 0.75 + 0.27 * most)
+    fig, axes = panels(alt, len(measures), min(3, len(measures)), 2.6, 0.75 + 0.27 * most)
     for ax, (measure, named) in zip(axes, measures.items(), strict=True):
         for height, (name, values, colour, style) in enumerate(styled(named)):
             heights = [height] * len(values)
@@ -85,7 +84,6 @@ def spread(measures: Mapping[str, Mapping[str, Sequence[float]]], alt: str) -> F
         ax.margins(x=0.15)
         ax.xaxis.set_major_locator(MaxNLocator(4))
         ax.grid(axis="x", alpha=0.3)
-    fig.alt = alt
     return fig
 
 
@@ -117,7 +115,7 @@ def progress(
     -----
     Used in notebook 03.
     """
-    fig, ax = single(5.4, 3.2)
+    fig, ax = single(alt, 5.4, 3.2)
     for name, runs, colour, style in styled(curves):
         for i, (steps, values) in enumerate(runs):
             label = None if i else name
@@ -127,7 +125,6 @@ def progress(
     ax.xaxis.set_major_formatter("{x:g}")
     ax.legend(frameon=False)
     ax.grid(alpha=0.3)
-    fig.alt = alt
     return fig
 
 
@@ -154,7 +151,7 @@ def trade_off(
     -----
     Used in notebook 03.
     """
-    fig, ax = single(5.4, 3.6)
+    fig, ax = single(alt, 5.4, 3.6)
     means = [(sum(x) / len(x), sum(y) / len(y)) for x, y in points.values()]
     ax.plot(*zip(*means, strict=True), color=BLUE, linewidth=1)
     for (name, (x, y)), mean in zip(points.items(), means, strict=True):
@@ -163,7 +160,6 @@ def trade_off(
     ax.set(xlabel=labels[0], ylabel=labels[1])
     ax.margins(x=0.2, y=0.12)
     ax.grid(alpha=0.3)
-    fig.alt = alt
     return fig
 
 
@@ -206,7 +202,7 @@ def along(
     -----
     Used in notebook 05.
     """
-    fig, axes = panels(len(measures), len(measures), 2.6, 3.1, sharey=same_scale)
+    fig, axes = panels(alt, len(measures), len(measures), 2.6, 3.1, sharey=same_scale)
     legend = {}
     for ax, (measure, curves) in zip(axes, measures.items(), strict=True):
         for name, values, colour, style in styled(curves):
@@ -220,7 +216,6 @@ def along(
         ax.tick_params(labelsize=8)
         ax.grid(alpha=0.3)
     fig.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=6, frameon=False, fontsize=9)
-    fig.alt = alt
     return fig
 
 
@@ -243,7 +238,7 @@ def error_against_size(curves: Mapping[str, Mapping[int, float]], alt: str) -> F
     -----
     Used in notebooks 01 and 03.
     """
-    fig, ax = single(5.4, 3.4)
+    fig, ax = single(alt, 5.4, 3.4)
     for name, errors, colour, style in styled(curves):
         ax.plot(list(errors), list(errors.values()), style, color=colour, label=name)
     ax.set(xscale="log", yscale="log", xlabel="latent dimensions", ylabel="test MSE per pixel")
@@ -254,7 +249,6 @@ def error_against_size(curves: Mapping[str, Mapping[int, float]], alt: str) -> F
         axis.set_major_formatter("{x:g}")
     ax.grid(alpha=0.3)
     ax.legend(frameon=False)
-    fig.alt = alt
     return fig
 
 
@@ -285,7 +279,7 @@ def lengths(codes: Mapping[str, torch.Tensor], alt: str) -> Figure:
     sizes = {each.shape[1] for each in codes.values()}
     if len(sizes) != 1:
         raise ValueError(f"one chi distribution fits codes of one size, not of {sorted(sizes)}")
-    (fig, ax), size = single(6.4, 3.2), sizes.pop()
+    (fig, ax), size = single(alt, 6.4, 3.2), sizes.pop()
     norms = {name: each.detach().cpu().norm(dim=1) for name, each in codes.items()}
     top = max(values.quantile(0.999).item() for values in norms.values())
     r = torch.linspace(0.01, top, 400)
@@ -296,5 +290,4 @@ def lengths(codes: Mapping[str, torch.Tensor], alt: str) -> Figure:
         ax.stairs(density, edges, color=colour, linestyle=style[1:], linewidth=1.3, label=name)
     ax.set(xlabel="length of the code, |z|", ylabel="density", xlim=(0, top))
     ax.legend(frameon=False)
-    fig.alt = alt
     return fig

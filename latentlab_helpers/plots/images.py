@@ -31,7 +31,7 @@ def image_rows(rows: Mapping[str, torch.Tensor], alt: str, titles: Sequence[str]
     Used in every notebook.
     """
     columns = max(len(images) for images in rows.values())
-    fig = Figure(figsize=(1.3 + 0.72 * columns, 0.3 + 0.78 * len(rows)), layout="constrained")
+    fig = Figure(alt, (1.3 + 0.72 * columns, 0.3 + 0.78 * len(rows)))
     axes = fig.subplots(len(rows), columns, squeeze=False)
     for line, (name, images) in zip(axes, rows.items(), strict=True):
         for ax in line:
@@ -41,7 +41,6 @@ def image_rows(rows: Mapping[str, torch.Tensor], alt: str, titles: Sequence[str]
         line[0].text(-0.15, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=9)
     for ax, title in zip(axes[0], titles, strict=False):
         ax.set_title(title, fontsize=9)
-    fig.alt = alt
     return fig
 
 
@@ -76,11 +75,10 @@ def image_plane(images: torch.Tensor, extent: Sequence[float], axes: Sequence[st
     n = round(len(images) ** 0.5)
     if n < 2 or n * n != len(images):
         raise ValueError(f"a square needs n² images, 4 or more, not {len(images)}")
-    fig, ax = single(5.4, 5.2)
+    fig, ax = single(alt, 5.4, 5.2)
     left, right, bottom, top = extent
     dx, dy = (right - left) / (n - 1) / 2, (top - bottom) / (n - 1) / 2  # from the centres to the edges
     edges = (left - dx, right + dx, bottom - dy, top + dy)
     show(ax, tiled(in_range(images), n), extent=edges, aspect="auto")
     ax.set(xlabel=axes[0], ylabel=axes[1])
-    fig.alt = alt
     return fig

@@ -52,13 +52,12 @@ def latent_map(
     -----
     Used in notebooks 01 and 02.
     """
-    fig, ax = single(6.2, 5.0)
+    fig, ax = single(alt, 6.2, 5.0)
     _scatter(ax, codes, labels, classes, {"s": 12, "alpha": 0.7}, turns=8)
     _circles(ax, prior)
     ax.set(xlabel="$z_1$", ylabel="$z_2$", aspect="equal")
     legend = ax.legend(title="class", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     _enlarge(legend)
-    fig.alt = alt
     return fig
 
 
@@ -103,7 +102,7 @@ def point_maps(
     -----
     Used in notebook 04.
     """
-    fig, axes = panels(len(maps), columns, inches, inches + 0.2)
+    fig, axes = panels(alt, len(maps), columns, inches, inches + 0.2)
     for ax, (name, codes) in zip(axes, maps.items(), strict=True):
         if labels is None:
             x, y = _checked(codes, codes).T
@@ -116,7 +115,6 @@ def point_maps(
     if labels is not None:
         handles = axes[0].get_legend_handles_labels()
         _enlarge(fig.legend(*handles, title="class", loc="outside right center", frameon=False))
-    fig.alt = alt
     return fig
 
 
@@ -154,7 +152,7 @@ def digit_maps(
     """
     # Axes of whole pixels, so that the images, too, are drawn pixel by pixel: sharp, and half as many bytes.
     side, width, height = 420, 480 * len(maps) + 15, 495
-    fig = Figure(figsize=(width / 100, height / 100), dpi=100)
+    fig = Figure(alt, (width / 100, height / 100), layout=None, dpi=100)
     for number, (name, codes) in enumerate(maps.items()):
         codes = _checked(codes, labels)
         ax = fig.add_axes(((60 + 480 * number) / width, 48 / height, side / width, side / height))
@@ -165,7 +163,6 @@ def digit_maps(
         ax.imshow(canvas, extent=(left, right, bottom, top), interpolation="nearest")
         ax.set(xlabel="$z_1$", ylabel="$z_2$")
         ax.set_title(name, fontsize=10)
-    fig.alt = alt
     return fig
 
 
@@ -195,7 +192,7 @@ def density_maps(maps: Mapping[str, torch.Tensor], alt: str, prior: Sequence[flo
     -----
     Used in notebook 04.
     """
-    fig, axes = panels(len(maps), len(maps), 2.6, 3.0, sharey=True)
+    fig, axes = panels(alt, len(maps), len(maps), 2.6, 3.0, sharey=True)
     edges = np.linspace(-4, 4, 41)
     for ax, (name, codes) in zip(axes, maps.items(), strict=True):
         x, y = _checked(codes, codes).double().numpy().T
@@ -208,7 +205,6 @@ def density_maps(maps: Mapping[str, torch.Tensor], alt: str, prior: Sequence[flo
         ax.set(xlabel="$z_1$", xticks=range(-4, 5, 2), yticks=range(-4, 5, 2))
     axes[0].set_ylabel("$z_2$")
     fig.colorbar(shown, ax=axes, label="share per unit area", extend="max", ticks=[0, 0.05, 0.2, 0.5])
-    fig.alt = alt
     return fig
 
 

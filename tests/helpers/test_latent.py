@@ -18,6 +18,8 @@ def test_dimensions_are_ordered_by_use(generator):
     assert order.tolist() == [1, 2, 3, 0] and order.dtype == torch.int64
     kl = losses.kl_per_dimension(mu, logvar).mean(0)
     assert torch.equal(kl[order], kl.sort(descending=True).values)
+    equal = torch.cat([torch.randn(9, 1, generator=generator)] * 40, dim=1)
+    assert latent.rank_dimensions(equal).tolist() == list(range(40)), "of equals, the first comes first"
     with pytest.raises(ValueError, match=r"\(n, latent_dim\), not \(2000, 4\) and \(4,\)"):
         latent.rank_dimensions(mu, logvar[0])
     with pytest.raises(ValueError, match=r"\(n, latent_dim\), not \(4,\)"):
@@ -30,6 +32,7 @@ def test_a_traversal_changes_one_coordinate():
     assert latent.traversal(z, 1, [-1, 0, 4]).tolist() == expected
     assert latent.traversal(z, 1, torch.tensor([-1.0, 0.0, 4.0])).tolist() == expected
     assert z.tolist() == [1, 2, 3]
+    assert latent.traversal(z, 0, [9.0]).tolist() == [[9, 2, 3]]
     for dimension in (3, -1):
         with pytest.raises(ValueError, match="counted from 0"):
             latent.traversal(z, dimension, [0.0])
@@ -77,6 +80,7 @@ def test_lerp_is_a_straight_line_with_even_steps():
     line = latent.lerp(start, end, 5)
     assert torch.equal(line[0], start) and torch.equal(line[-1], end)
     torch.testing.assert_close(line.diff(dim=0), ((end - start) / 4).expand(4, 3))
+    assert torch.equal(latent.lerp(start, end, 2), torch.stack([start, end]))
     with pytest.raises(ValueError, match="2 steps or more"):
         latent.lerp(start, end, 1)
     bytes_too = latent.lerp(torch.tensor([0], dtype=torch.uint8), torch.tensor([10], dtype=torch.uint8), 3)
@@ -94,6 +98,7 @@ def test_prior_grid_cuts_the_prior_into_equal_shares():
     middles = torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9])
     torch.testing.assert_close(shares[:5, 0], middles)
     torch.testing.assert_close(shares[::5, 1], middles.flip(0))
+    assert latent.prior_grid(1).tolist() == [[0, 0]]
     for n in (0, 2.5):
         with pytest.raises(ValueError, match="whole number of rows"):
             latent.prior_grid(n)

@@ -114,6 +114,39 @@ def test_knn_takes_a_vote_of_k():
             metrics.knn_accuracy(codes, labels, ask, answer, k)
 
 
+def test_five_neighbours_unless_others_are_asked_for(test):
+    """The ledger's numbers are of five; what a default is decides them."""
+    x, labels = test.images[:400].flatten(1).float() / 255, test.labels[:400]
+    flat = x @ torch.linalg.svd(x - x.mean(0), full_matrices=False).Vh[:2].T
+    calls = {
+        "knn_accuracy": lambda **k: metrics.knn_accuracy(
+            flat[:200], labels[:200], flat[200:], labels[200:], **k
+        ),
+        "neighbourhood_hit": lambda **k: metrics.neighbourhood_hit(flat, labels, **k),
+        "trustworthiness": lambda **k: metrics.trustworthiness(x, flat, **k),
+        "neighbour_agreement": lambda **k: metrics.neighbour_agreement(
+            test.images[400:600] / 255, test.images[:400] / 255, labels, **k
+        ),
+    }
+    for name, call in calls.items():
+        assert call() == call(k=5), name
+        assert call() not in (call(k=4), call(k=6)), name
+
+
+def test_agreement_is_about_the_nearest_images():
+    real = torch.tensor([0.0, 0.1, 0.9, 1.0]).view(4, 1, 1, 1).expand(4, 3, 2, 2)
+    labels = torch.tensor([1, 1, 2, 3])
+    assert metrics.neighbour_agreement(real[:1], real, labels, k=2) == 1
+    assert metrics.neighbour_agreement(real[3:], real, labels, k=2) == 0
+    assert metrics.neighbour_agreement(real, real, labels, k=1) == 1
+
+
+def test_the_least_and_the_most_neighbours_are_taken(generator):
+    codes, labels = torch.randn(7, 2, generator=generator), torch.tensor([0, 0, 0, 0, 1, 1, 1])
+    assert metrics.knn_accuracy(codes, labels, codes, labels, k=7) == pytest.approx(4 / 7)
+    assert metrics.trustworthiness(codes, codes, k=1) == metrics.trustworthiness(codes, codes, k=3) == 1
+
+
 def test_the_silhouette_is_rousseeuws():
     codes, labels = torch.tensor([[0.0], [1.0], [10.0], [12.0]]), torch.tensor([0, 0, 1, 1])
     own, other = [1, 1, 2, 2], [(10 + 12) / 2, (9 + 11) / 2, (10 + 9) / 2, (12 + 11) / 2]
@@ -187,13 +220,14 @@ def test_neighbours_of_codes_that_are_pixels_are_alike_and_of_noise_are_not(test
 
 
 def test_neighbour_distance_ratio_counted_by_hand():
-    images = torch.tensor([0.0, 0.1, 0.7]).view(3, 1, 1, 1).expand(3, 1, 2, 2)
+    lit = torch.tensor([1.0, 0.5, 0.25, 0.0]).view(1, 1, 2, 2)  # lengths (L2) differ from means of pixels
+    images = torch.tensor([0.0, 0.1, 0.7]).view(3, 1, 1, 1) * lit
+    images[2] = torch.tensor([0.0, 0.0, 0.0, 0.7]).view(1, 2, 2)
     codes = torch.tensor([[0.0], [5.0], [6.0]])  # nearest: 1, 2, 1; with seed 0, the others: see below
     steps = torch.randint(1, 3, (3,), generator=torch.Generator().manual_seed(0)).tolist()
-    values, near = [0.0, 0.1, 0.7], [1, 2, 1]
-    others = [(i + step) % 3 for i, step in enumerate(steps)]
-    expected = sum(abs(values[i] - values[near[i]]) for i in range(3))
-    expected /= sum(abs(values[i] - values[others[i]]) for i in range(3))
+    near, others = [1, 2, 1], [(i + step) % 3 for i, step in enumerate(steps)]
+    expected = sum((images[i] - images[near[i]]).norm().item() for i in range(3))
+    expected /= sum((images[i] - images[others[i]]).norm().item() for i in range(3))
     assert metrics.neighbour_distance_ratio(codes, images) == pytest.approx(expected)
     with pytest.raises(ValueError, match="every image needs a code"):
         metrics.neighbour_distance_ratio(codes[:2], images)
@@ -217,6 +251,9 @@ def test_path_length_and_evenness_counted_by_hand():
     corners = torch.tensor([[0.0, 0.0], [3.0, 0.0], [3.0, 4.0]]).view(3, 1, 1, 2)
     length, unevenness = metrics.path_length_and_evenness(corners)
     assert length.tolist() == pytest.approx([7 / 5]) and unevenness.tolist() == pytest.approx([0.5 / 3.5])
+    # A short path beside it, in its own measure: lengths and steps are no other path's.
+    length, unevenness = metrics.path_length_and_evenness(torch.stack([corners, 0.1 * corners.flip(0)]))
+    assert length.tolist() == pytest.approx([7 / 5] * 2) and unevenness.tolist() == pytest.approx([1 / 7] * 2)
     length, unevenness = metrics.path_length_and_evenness(corners[:2])
     assert (length.tolist(), unevenness.tolist()) == ([1], [0])
     back = torch.cat([corners, corners[:1]])

@@ -33,7 +33,6 @@ def test_shapes(kind, architecture, latent_dim, image_shape):
         mu, logvar = code
         assert mu.shape == logvar.shape == (5, latent_dim)
         output = output[0]
-        assert model.sample(3).shape == (3, *image_shape)
     else:
         assert code.shape == (5, latent_dim)
         assert torch.equal(torch.sigmoid(output), model.decode(code))
@@ -149,7 +148,6 @@ def test_gradient_through_the_reparameterization_is_the_analytic_one(generator):
 NOISY = {
     "reparameterize": lambda model, x, generator: model.reparameterize(*model.encode(x), generator),
     "forward": lambda model, x, generator: model(x, generator)[0],
-    "sample": lambda model, x, generator: model.sample(2, generator),
 }
 
 
@@ -180,11 +178,6 @@ def test_a_forward_pass_decodes_one_sample_of_z():
     z = mu + torch.exp(logvar / 2) * torch.randn(2, 2, generator=seeded(5))
     torch.testing.assert_close(logits, model.decoder(z))
     assert torch.equal(mu, model.encode(x)[0]) and torch.equal(logvar, model.encode(x)[1])
-
-
-def test_samples_are_decoded_draws_of_the_prior():
-    model = VariationalAutoencoder(2, **SMALL)
-    assert torch.equal(model.sample(3, seeded(5)), model.decode(torch.randn(3, 2, generator=seeded(5))))
 
 
 @pytest.mark.parametrize("kind", [*KINDS, Classifier])

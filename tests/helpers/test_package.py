@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "latentlab_helpers"
 GROUND = {"attributes", "datasets", "devices", "files", "models", "losses", "latent", "threads"}
 MIDDLE = {"training", "checkpoints", "metrics", "results"}
-TOP = {"plots", "explore", "check"}
+TOP = {"plots", "explore"}
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "PIL", "IPython"}
 
 

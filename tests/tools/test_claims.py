@@ -1,3 +1,4 @@
+import ast
 import json
 import re
 from pathlib import Path
@@ -349,12 +350,78 @@ def test_it_goes_on_where_it_was_stopped(small, capsys):
 
 def test_results_of_two_versions_do_not_mix(small, capsys, monkeypatch):
     performed, perform, folder = small
-    (folder / "claims.json").write_text(json.dumps({"versions": {"torch": "0"}, "runs": {}}))
+    (folder / "claims.json").write_text(
+        json.dumps({"versions": {"torch": "0"}, "runs": {}, "code": tool.code()})
+    )
     with pytest.raises(SystemExit, match="2"):
         tool.main()
     assert "--fresh" in capsys.readouterr().err and not performed
     monkeypatch.setattr("sys.argv", ["claims", "--fresh"])
     assert tool.main() == 0 and len(performed) == len(tool.matrix())
+
+
+def test_results_of_other_code_are_stale_until_they_are_verified(small, capsys, monkeypatch):
+    performed, perform, folder = small
+    file = folder / "claims.json"
+    assert tool.main() == 0
+    found = json.loads(file.read_text("utf-8"))
+    assert found["code"] == tool.code()
+    found["code"]["latentlab_helpers/losses.py"] = "another"
+    file.write_text(json.dumps(found), "utf-8")
+    with pytest.raises(SystemExit, match="2"):
+        tool.main()
+    said = capsys.readouterr().err
+    assert "losses.py has changed" in said and "metrics.py" not in said
+    monkeypatch.setattr("sys.argv", ["claims", "--verify"])
+    found["runs"]["ae_4_seed1"]["numbers"] = {"test loss": 1.01}
+    file.write_text(json.dumps(found), "utf-8")
+    monkeypatch.setattr(tool, "perform", lambda run: {"numbers": {"test loss": 1.0}})
+    with pytest.raises(SystemExit, match="2"):
+        tool.main()
+    assert "recorded 1.01" in capsys.readouterr().err
+    assert json.loads(file.read_text("utf-8"))["code"]["latentlab_helpers/losses.py"] == "another"
+    for run in found["runs"].values():
+        run["numbers"] = {"test loss": 1.0, "seconds to 95 %": 9.0}
+    file.write_text(json.dumps(found), "utf-8")
+    assert tool.main() == 0
+    assert json.loads(file.read_text("utf-8"))["code"] == tool.code()
+
+
+def test_the_digest_of_the_code_sees_code_and_nothing_else(tmp_path):
+    for name in tool.MEASURED_BY:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    losses = tmp_path / "latentlab_helpers" / "losses.py"
+    text = losses.read_text("utf-8")
+    losses.write_text(
+        "# a comment\n\n" + text.replace("Mean squared error per pixel", "MSE per pixel"), "utf-8"
+    )
+    assert tool.code(tmp_path) == tool.code()
+    losses.write_text(text.replace("0.5 * (mu.square()", "0.6 * (mu.square()"), "utf-8")
+    changed = tool.code(tmp_path)
+    assert [name for name in changed if changed[name] != tool.code()[name]] == ["latentlab_helpers/losses.py"]
+
+
+def test_the_digest_is_of_all_that_a_run_imports():
+    """Whatever the measuring files import of the course, in turn, but for rules, weights and paths."""
+    reached, waiting = set(), ["tools/claims/runs.py"]
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        for node in ast.walk(ast.parse((ROOT / name).read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                base = node.module or ""
+                base = f"latentlab_helpers.{base}".rstrip(".") if node.level else base
+                for one in (base, *(f"{base}.{each.name}" for each in node.names)):
+                    path = one.replace(".", "/") + ".py"
+                    if (ROOT / path).is_file() and path not in reached | set(waiting):
+                        waiting.append(path)
+    apart = {"tools/claims/rules.py", "latentlab_helpers/files.py", "latentlab_helpers/checkpoints.py"}
+    assert reached - apart - {"latentlab_helpers/results.py"} == set(tool.MEASURED_BY)
+
+
+def test_the_recorded_results_are_this_codes(results):
+    assert results["code"] == tool.code(), "run 'python course.py claims --verify'"
 
 
 def test_a_word_that_it_does_not_know_is_refused(small, capsys, monkeypatch):

@@ -10,6 +10,7 @@ reads its settings once, and because the one shouldn't profit from what the othe
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import sys
@@ -117,7 +118,8 @@ class Course:
 
 def main() -> int:
     kind, architecture = sys.argv[1:3]
-    worker = {"example": Example, "course": Course}[kind](architecture, int(sys.argv[3]))
+    with contextlib.redirect_stdout(sys.stderr):  # torchvision tells what it unpacks
+        worker = {"example": Example, "course": Course}[kind](architecture, int(sys.argv[3]))
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         print(json.dumps(worker.answer(**json.loads(line))), flush=True)
