@@ -66,7 +66,7 @@ def slant(images: torch.Tensor) -> torch.Tensor:
     Parameters
     ----------
     images : torch.Tensor
-        (n, 1, height, width), white writing on black; uint8, or floats in [0, 1].
+        As for `thickness`.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def slant(images: torch.Tensor) -> torch.Tensor:
     Raises
     ------
     ValueError
-        For anything else.
+        For images of another shape or range.
 
     References
     ----------
@@ -104,17 +104,17 @@ def width(images: torch.Tensor) -> torch.Tensor:
     Parameters
     ----------
     images : torch.Tensor
-        (n, 1, height, width), white writing on black; uint8, or floats in [0, 1].
+        As for `thickness`.
 
     Returns
     -------
     torch.Tensor
-        float32 (n,), on the CPU: pixels.
+        float32 (n,), on the CPU: pixels from the left edge of the ink to its right one.
 
     Raises
     ------
     ValueError
-        For anything else.
+        As for `thickness`.
 
     References
     ----------
@@ -137,7 +137,7 @@ def measured(images: torch.Tensor) -> dict[str, torch.Tensor]:
     Parameters
     ----------
     images : torch.Tensor
-        (n, 1, height, width), white writing on black; uint8, or floats in [0, 1].
+        As for `thickness`.
 
     Returns
     -------

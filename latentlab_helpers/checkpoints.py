@@ -55,7 +55,7 @@ def save(model: nn.Module, path: str | os.PathLike, **metadata: Any) -> Path:
     Returns
     -------
     pathlib.Path
-        The file that was written.
+        The file, with its suffix.
 
     Raises
     ------

@@ -72,7 +72,7 @@ def prior_grid(n: int) -> torch.Tensor:
     Returns
     -------
     torch.Tensor
-        (n², 2), row by row from the top left, as `plots.image_plane` draws them.
+        (n², 2), in the order of `grid`.
 
     Raises
     ------

@@ -42,12 +42,8 @@ def reconstruct(model: Autoencoder, images: torch.Tensor, batch_size: int = 1000
 
     Parameters
     ----------
-    model : torch.nn.Module
-        Any model with `encode` and `decode`, the reader's own included.
-    images : torch.Tensor
-        (n, channels, height, width); uint8, or floats in [0, 1].
-    batch_size : int
-        How many are computed at once.
+    model, images, batch_size
+        As for `embed`.
 
     Returns
     -------
@@ -66,12 +62,8 @@ def reconstruction_mse(model: Autoencoder, images: torch.Tensor, batch_size: int
 
     Parameters
     ----------
-    model : torch.nn.Module
-        Any model with `encode` and `decode`, the reader's own included.
-    images : torch.Tensor
-        (n, channels, height, width); uint8, or floats in [0, 1].
-    batch_size : int
-        How many are computed at once.
+    model, images, batch_size
+        As for `embed`.
 
     Returns
     -------
@@ -221,7 +213,7 @@ def neighbour_agreement(images: torch.Tensor, real: torch.Tensor, labels: torch.
     Returns
     -------
     float
-        From 0 to 1.
+        1 if every neighbourhood is of one label, 0 if none is.
 
     Raises
     ------
@@ -265,7 +257,7 @@ def knn_accuracy(
     Returns
     -------
     float
-        From 0 to 1.
+        1 if all are right; by guessing, the share of the most common label.
 
     Raises
     ------
@@ -376,7 +368,7 @@ def neighbourhood_hit(codes: torch.Tensor, labels: torch.Tensor, k: int = 5) -> 
     Returns
     -------
     float
-        From 0 to 1.
+        1 if labels never mix; by chance, the share of a point's own label.
 
     Raises
     ------

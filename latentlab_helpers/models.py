@@ -193,7 +193,7 @@ class VariationalAutoencoder(Autoencoder):
         Parameters
         ----------
         x : torch.Tensor
-            float32 images in [0, 1], (batch, channels, height, width).
+            As for `Autoencoder.encode`.
 
         Returns
         -------
@@ -266,7 +266,7 @@ class Classifier(nn.Module):
     Attributes
     ----------
     config : dict
-        The arguments that make this model again; checkpoints store them.
+        As for `Autoencoder`.
 
     Raises
     ------
@@ -302,7 +302,7 @@ class Classifier(nn.Module):
         Parameters
         ----------
         x : torch.Tensor
-            float32 images in [0, 1], (batch, channels, height, width).
+            As for `Autoencoder.encode`.
 
         Returns
         -------

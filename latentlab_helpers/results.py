@@ -67,7 +67,7 @@ def claim(number: int) -> dict[str, Any]:
 
     Notes
     -----
-    Used in notebooks 03, 04 and 05.
+    Notebooks 03 to 05 read verdicts and counts from it.
     """
     ledger = {entry["number"]: entry for entry in load("claims")["ledger"]}
     if number not in ledger:

@@ -180,7 +180,7 @@ def attribute_board(
     models : torch.nn.Module or mapping of str to torch.nn.Module
         One model, or several by name.
     data : ImageSet, optional
-        uint8 images; the reader picks others among the first 500. By default MNIST's test set.
+        As for `morph`.
     vectors : mapping, optional
         (latent_dim,) by attribute; for several models, such a mapping for each name. By default thickness,
         slant and width, measured on the images offered; for images of more than one channel, the way from

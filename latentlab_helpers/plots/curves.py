@@ -98,7 +98,7 @@ def progress(
     Parameters
     ----------
     curves : mapping of str to sequence of pairs
-        For each name and seed (steps, values). The axis is logarithmic; the first step, 0, is left out.
+        For each name and seed (steps, values); the first step, 0, is left out.
     target : float
         Where the dotted line stands.
     ylabel : str
@@ -109,7 +109,7 @@ def progress(
     Returns
     -------
     Figure
-        One panel.
+        One panel; the axis of the steps is logarithmic.
 
     Notes
     -----
@@ -145,7 +145,7 @@ def trade_off(
     Returns
     -------
     Figure
-        One panel.
+        One panel; a name stands at each mean.
 
     Notes
     -----

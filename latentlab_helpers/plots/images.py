@@ -19,7 +19,7 @@ def image_rows(rows: Mapping[str, torch.Tensor], alt: str, titles: Sequence[str]
     alt : str
         The text alternative.
     titles : sequence of str
-        What stands above the columns.
+        The columns' titles.
 
     Returns
     -------

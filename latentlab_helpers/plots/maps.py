@@ -144,7 +144,7 @@ def digit_maps(
     Raises
     ------
     ValueError
-        For maps that aren't (n, 2), or labels of another number.
+        As for `point_maps`.
 
     Notes
     -----
@@ -181,7 +181,7 @@ def density_maps(maps: Mapping[str, torch.Tensor], alt: str, prior: Sequence[flo
     Returns
     -------
     Figure
-        One panel a map, side by side.
+        One panel a map, in one scale of colours.
 
     Raises
     ------

@@ -80,6 +80,32 @@ def test_coloured_images_are_seen_in_colour_and_called_by_their_class(page, open
     check_accessibility(page)
 
 
+def test_names_stand_beside_what_they_name(opened, widgets):
+    """By each slider's own name, its number moves and no other; over each picture stands who decoded it."""
+    for name, numbers in (("sliders", "z"), ("board", "strengths")):
+        instrument = opened[name]
+        start = instrument.check("as it opens")[numbers]
+        for i, single in enumerate(widgets[name].singles):
+            label = instrument.element.locator("label", has_text=re.compile(rf"^{single}\b"))
+            slider = instrument.element.locator(f"[id='{label.get_attribute('for')}']")
+            slider.press("ArrowRight")
+            moved = start[: i + 1]
+            now = instrument.check(
+                f"{single} moved", lambda e, n=numbers, i=i, v=moved: e["state"][n][i] != v[i]
+            )
+            assert [k for k, value in enumerate(now[numbers]) if value != start[k]] == list(range(i + 1))
+            if name == "sliders":
+                assert label.locator("small").inner_text() == widgets[name].use[i]
+    wanted = {"morph": ["AE", "VAE", "pixel blend"], "board": ["the image", "AE", "VAE"]}
+    for name, captions in wanted.items():
+        figures = opened[name].element.locator(".ll-pictures figure")
+        assert figures.locator("figcaption").all_inner_texts() == captions
+        # What a picture shows is held against PyTorch by its own words, which begin with the same name.
+        for caption, figure in zip(captions, figures.all(), strict=True):
+            said = figure.get_by_role("img").get_attribute("aria-label")
+            assert caption == "the image" or said.startswith(caption)
+
+
 def test_a_drawing_is_white_in_all_channels(opened):
     draw = opened["draw"]
     draw.clear()
@@ -107,6 +133,31 @@ def test_the_ellipses_reach_one_and_two_sigma(opened):
             )
             level = card.locator("canvas.ll-plane").evaluate(read, [int(value) for value in spot])
             assert level < 120, f"nothing is drawn at {reach} sigma"
+
+
+def test_the_lens_enlarges_by_what_it_says(page, opened):
+    """In the corner across from the Gaussian; its wider axis's two sigma reach 1/2.6 of its 180 pixels."""
+    draw = opened["draw"]
+    page.evaluate(
+        "() => { const c = CanvasRenderingContext2D.prototype, fill = c.fillText;"
+        " c.fillText = function (text, ...at) { window.written = text; fill.call(this, text, ...at) } }"
+    )
+    draw.clear()
+    draw.stroke([(0.5, 0.2), (0.5, 0.8)])
+    code = draw.check("drawn", lambda e: e["state"]["placed"])["placed"]["VAE"]
+    facts = {name: draw.facts[name][1:] for name in ("low", "high")}
+    mu, sigma = np.array(code["mu"]), np.exp(np.array(code["logvar"]) / 2)
+    middle, corner = (np.array(map_place(facts, z)) for z in (mu, mu + sigma))
+    radii = abs(corner - middle)
+    zoom = 180 / 2.6 / (2 * radii.max())
+    assert page.evaluate("written") == f"× {zoom:.1f}" if zoom < 10 else f"× {round(zoom)}"
+    canvas = draw.element.get_by_role("group", name="VAE").locator("canvas.ll-plane")
+    centre = np.where(middle > 320, 90, 640 - 90)
+    read = "(el, at) => el.getContext('2d').getImageData(...at, 1, 1).data[1]"
+    for way in ([1, 0], [-1, 0], [0, 1], [0, -1]):
+        for reach in (0, 1, 2):
+            spot = centre + reach * zoom * radii * way
+            assert canvas.evaluate(read, [int(value) for value in spot]) < 120, (way, reach)
 
 
 def map_place(facts, z):

@@ -29,6 +29,7 @@ window.compute = ({ layers, weights, rows, size }) => {
   for (let i = 0; i < x.length; i += size) results.push(...run(x.subarray(i, i + size)));
   return text(Float32Array.from(results));
 };
+window.unpacked = (weights) => text(halves(new DataView(raw(weights).buffer)));
 window.show = ({ pixels, shape }) => {
   const one = picture("a picture", shape);
   one.show(new Float32Array(raw(pixels).buffer), "a picture");
@@ -66,6 +67,14 @@ def furthest(module, exported, function, x) -> float:
     if isinstance(expected, tuple):
         expected = torch.cat(expected, dim=1)
     return (computed(module, exported, x) - expected.flatten(1)).abs().max().item()
+
+
+def test_every_number_of_half_precision_is_read_as_it_is(module):
+    numbers = np.arange(65536, dtype=np.uint16).view(np.float16)
+    numbers = numbers[np.isfinite(numbers)]  # subnormal ones among them; others are never exported
+    answer = module.evaluate("window.unpacked", base64.b64encode(numbers.tobytes()).decode())
+    found = np.frombuffer(base64.b64decode(answer), np.float32)
+    np.testing.assert_array_equal(found, numbers.astype(np.float32))
 
 
 @pytest.mark.parametrize("name", SHIPPED)

@@ -188,7 +188,7 @@ def structure(model, run, history) -> dict:
 
 
 def maps(model, run, history) -> dict:
-    """Two-dimensional maps of the codes; as control, a projection in two random directions."""
+    """Two-dimensional maps of the codes; as a control, a projection in two random directions."""
     labels = data("test").labels[:MAPPED]
     codes = metrics.embed(model, data("test").images[:MAPPED])
     directions = torch.linalg.qr(torch.randn(run.latent_dim, 2, generator=generator(run.seed)))[0]
@@ -215,7 +215,7 @@ def neighbour_numbers(codes: torch.Tensor, size: int, seed: int) -> dict:
 
 
 def neighbours(model, run, history) -> dict:
-    """As control, the same codes, dealt to the images at random."""
+    """As a control, the same codes, dealt to the images at random."""
     codes = metrics.embed(model, data("test").images)
     dealt = codes[torch.randperm(len(codes), generator=generator(run.seed))]
     chance = neighbour_numbers(dealt, run.latent_dim, run.seed)
@@ -243,7 +243,7 @@ def samples(model, run, history) -> dict:
 
 
 def directions(model, run, history) -> dict:
-    """How far an attribute follows its vector's strength; as control, vectors in random directions."""
+    """How far an attribute follows its vector's strength; as a control, vectors in random directions."""
     random = generator(run.seed)
     known = measured_attributes()
     codes = metrics.embed(model, data("train").images[: CODES // 2])
