@@ -31,6 +31,7 @@ def widgets(colours):
     shape = {"architecture": "conv", "widths": (4, 8), "image_shape": (3, 16, 16)}
     both = {"AE": models.Autoencoder(2, **shape), "VAE": models.VariationalAutoencoder(2, **shape)}
     with torch.no_grad():
+        both["VAE"].encoder[-1].bias[0] += 1  # so that the axes' use differs
         first = both["AE"].eval().encode(datasets.to_float(colours.images[:1]))[0]
     return {
         "pad-vae": explore.pad(both["AE"], colours, start=first),
@@ -89,10 +90,8 @@ def test_names_stand_beside_what_they_name(opened, widgets):
             label = instrument.element.locator("label", has_text=re.compile(rf"^{single}\b"))
             slider = instrument.element.locator(f"[id='{label.get_attribute('for')}']")
             slider.press("ArrowRight")
-            moved = start[: i + 1]
-            now = instrument.check(
-                f"{single} moved", lambda e, n=numbers, i=i, v=moved: e["state"][n][i] != v[i]
-            )
+            wanted = i, start[i], numbers
+            now = instrument.check(f"{single} moved", lambda e, w=wanted: e["state"][w[2]][w[0]] != w[1])
             assert [k for k, value in enumerate(now[numbers]) if value != start[k]] == list(range(i + 1))
             if name == "sliders":
                 assert label.locator("small").inner_text() == widgets[name].use[i]
@@ -150,7 +149,7 @@ def test_the_lens_enlarges_by_what_it_says(page, opened):
     middle, corner = (np.array(map_place(facts, z)) for z in (mu, mu + sigma))
     radii = abs(corner - middle)
     zoom = 180 / 2.6 / (2 * radii.max())
-    assert page.evaluate("written") == f"× {zoom:.1f}" if zoom < 10 else f"× {round(zoom)}"
+    assert page.evaluate("written") == ("× " + (f"{zoom:.1f}" if zoom < 10 else f"{zoom:.0f}"))
     canvas = draw.element.get_by_role("group", name="VAE").locator("canvas.ll-plane")
     centre = np.where(middle > 320, 90, 640 - 90)
     read = "(el, at) => el.getContext('2d').getImageData(...at, 1, 1).data[1]"
