@@ -1,5 +1,6 @@
 """Instruments on images that are no digits: coloured, of seven named classes, drawn and named as they are."""
 
+import math
 import re
 
 import numpy as np
@@ -31,11 +32,10 @@ def widgets(colours):
     shape = {"architecture": "conv", "widths": (4, 8), "image_shape": (3, 16, 16)}
     both = {"AE": models.Autoencoder(2, **shape), "VAE": models.VariationalAutoencoder(2, **shape)}
     with torch.no_grad():
-        both["VAE"].encoder[-1].bias[0] += 1  # so that the axes' use differs
         first = both["AE"].eval().encode(datasets.to_float(colours.images[:1]))[0]
     return {
         "pad-vae": explore.pad(both["AE"], colours, start=first),
-        "sliders": explore.latent_sliders(both["VAE"], colours),
+        "sliders": explore.latent_sliders(both["AE"], colours),
         "morph": explore.morph(both, colours),
         "board": explore.attribute_board(both, colours),
         "draw": explore.draw(both, colours),
@@ -114,6 +114,20 @@ def test_a_drawing_is_white_in_all_channels(opened):
     assert image.max() > 200 and (image == image[:1]).all()
     draw.stroke([(0.2, 0.5), (0.8, 0.5)])
     draw.check("a second stroke", lambda e: e["state"]["image"] != image.flatten().tolist())
+
+
+def test_a_random_draw_is_of_the_gaussian_fitted_to_the_codes(page, opened, widgets):
+    """With all of the noise at one value, the draw is the mean and so much of the root's rows."""
+    sliders, drawn = opened["sliders"], []
+    root = np.frombuffer(widgets["sliders"].factor, np.float32).reshape(2, 2)
+    for uniform in (0.3, 0.8):
+        page.evaluate("u => { Math.random = () => u }", uniform)
+        noise = math.sqrt(-2 * math.log(1 - uniform)) * math.cos(2 * math.pi * uniform)  # Box and Muller's
+        wanted = np.array(widgets["sliders"].mean) + root.sum(axis=1) * noise
+        sliders.element.get_by_role("button", name="Random draw from a fitted Gaussian").click()
+        near = lambda e, w=wanted: np.allclose(e["state"]["z"], w, atol=1e-6)  # noqa: E731
+        drawn.append(sliders.check(f"drawn with noise {noise:.2f}", near)["z"])
+    assert abs(np.subtract(*drawn)).min() > 1e-4 < abs(root.sum(axis=0) - root.sum(axis=1)).min()
 
 
 def test_the_ellipses_reach_one_and_two_sigma(opened):
