@@ -551,6 +551,8 @@ def test_evaluate_is_a_mean_over_images_however_they_are_cut(few):
         assert found == pytest.approx({"loss": images.float().mean().item() / 255, "labels": 4.5}, rel=1e-5)
     with pytest.raises(ValueError, match="10 images, 9 labels"):
         evaluate(model, images, brightness, labels=labels[:9])
+    with pytest.raises(ValueError, match="10 images, 9 labels"):
+        fit(model, few, epochs=1, labels=torch.zeros(len(few)), test_images=images, test_labels=labels[:9])
 
 
 def test_any_term_that_is_no_longer_finite_is_named(few):
