@@ -50,18 +50,21 @@ def pytest_configure(config):
     config.option.nbval_sanitize_with = str(Path(__file__).parent / "tests" / "notebooks" / "sanitize.cfg")
 
 
-def place(item) -> tuple[bool, bool, int]:
-    """Where an item stands in the queue.
+@pytest.hookimpl(trylast=True)  # after pytest has brought tests with the same fixtures together
+def pytest_collection_modifyitems(items):
+    """Bring the tests into the order in which their files are handed out.
 
-    Browser tests come last: Playwright's event loop, once started, stays in a process's main thread, where
+    Files that use Playwright come last: its event loop, once started, stays in a process's main thread, where
     nbval's can't run beside it. Before and among them the long files come first, so that no worker is left
     alone with one at the end: notebooks by size, then what needs JupyterLab.
     """
-    fixtures = getattr(item, "fixturenames", ())
-    size = item.path.stat().st_size if item.path.suffix == ".ipynb" else 0
-    return "playwright" in fixtures, "jupyter_lab" not in fixtures, -size
+    used: dict[Path, set[str]] = {}
+    for item in items:
+        used.setdefault(item.path, set()).update(getattr(item, "fixturenames", ()))
 
+    def place(item: pytest.Item) -> tuple[bool, bool, int]:
+        fixtures = used[item.path]
+        size = item.path.stat().st_size if item.path.suffix == ".ipynb" else 0
+        return "playwright" in fixtures, "jupyter_lab" not in fixtures, -size
 
-@pytest.hookimpl(trylast=True)  # after pytest has brought tests with the same fixtures together
-def pytest_collection_modifyitems(items):
     items.sort(key=place)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from tqdm.auto import tqdm
@@ -22,7 +23,10 @@ from .models import Autoencoder, VariationalAutoencoder, evaluating, keeping_mod
 from .threads import adaptive_waiting
 
 # Adam's averages for pixels that are hardly ever lit decay into denormal floats, on which the processor
-# is slow: without this, each epoch takes longer than the one before.
+# is slow: without this, each epoch takes longer than the one before. NumPy looks at the least of them once,
+# and older versions would warn if that came later.
+for kind in (np.float32, np.float64):
+    np.finfo(kind)
 torch.set_flush_denormal(True)
 
 # The recipe of every notebook: with it the VAE of PyTorch's example is as good after three epochs as with

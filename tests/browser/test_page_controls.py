@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,10 +94,13 @@ def test_without_a_browser_these_tests_are_skipped_and_say_so():
     assert re.search(r"1 skipped, \d+ deselected", done.stdout), done.stdout
 
 
-def test_tests_without_a_browser_come_first(request):
-    """Else Playwright's event loop would stand in the way of the notebooks' kernels."""
-    browsing = ["playwright" in getattr(item, "fixturenames", ()) for item in request.session.items]
-    assert browsing == sorted(browsing)
+def test_files_without_a_browser_come_first(request):
+    """Else Playwright's event loop would stand in the way of what comes after it in the same process."""
+    browsing: dict[Path, bool] = {}  # in the order of the files
+    for item in request.session.items:
+        uses = "playwright" in getattr(item, "fixturenames", ())
+        browsing[item.path] = browsing.get(item.path, False) or uses
+    assert list(browsing.values()) == sorted(browsing.values())
 
 
 def changed(tmp_path, change):

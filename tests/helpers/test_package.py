@@ -131,7 +131,7 @@ def test_dependencies_have_lower_bounds_and_no_upper_pins():
     for requirement in [*listed, *extras]:
         bounds = sorted(s.operator for s in requirement.specifier)
         assert bounds in ([">="], ["!=", ">="]), str(requirement)  # a broken release may be left out
-        if requirement.name in COLAB:
+        if requirement.name in COLAB and requirement in listed:  # which is what Colab installs
             assert COLAB[requirement.name] in requirement.specifier, f"Colab's {requirement.name} is too old"
     assert set(project()["optional-dependencies"]) == {"lab", "test", "lint"}
 
