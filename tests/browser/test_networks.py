@@ -69,6 +69,17 @@ def furthest(module, exported, function, x) -> float:
     return (computed(module, exported, x) - expected.flatten(1)).abs().max().item()
 
 
+def test_sliders_of_two_copies_of_the_module_have_two_names(page):
+    """Older anywidgets load the module once for each instrument; a label must find its own slider."""
+    made = "(window.made ??= []).push(slider({ name: 'z', low: 0, high: 1, move() {} }).node);"
+    for _ in range(2):
+        page.add_script_tag(type="module", content=explore.front_end() + made)
+    page.wait_for_function("window.made?.length === 2")
+    ids = "made.map((node) => [node.querySelector('label').htmlFor, node.querySelector('input').id])"
+    names = page.evaluate(ids)
+    assert names[0][0] == names[0][1] != names[1][0] == names[1][1]
+
+
 def test_every_number_of_half_precision_is_read_as_it_is(module):
     numbers = np.arange(65536, dtype=np.uint16).view(np.float16)
     numbers = numbers[np.isfinite(numbers)]  # subnormal ones among them; others are never exported

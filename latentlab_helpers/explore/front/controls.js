@@ -1,7 +1,5 @@
 // Controls: elements, sliders, pickers, buttons, pictures, and the sheet to draw on. They know nothing of Python.
 
-let identifiers = 0;
-
 /** An element: its attributes ("on…" are listeners), then its children.
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag
@@ -81,7 +79,8 @@ function steps({ key, altKey, ctrlKey, metaKey }) {
  * @param {{name: string, note?: string, low: number, high: number, move: (value: number) => void}} options
  */
 function slider({ name, note = "", low, high, move }) {
-  const id = `ll-${++identifiers}`;
+  // A counter won't do: a notebook may load this module once for each instrument.
+  const id = `ll-${Math.random().toString(36).slice(2)}`;
   let value = low, before = low;
   const input = control("input", {
     type: "range", id, min: low, max: high, step: "any",
