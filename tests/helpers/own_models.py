@@ -1,4 +1,4 @@
-"""Models as readers write them: nothing but encode and decode."""
+"""Models as readers write them, nothing but encode and decode, and tensors that stay on a device apart."""
 
 import torch
 from torch import nn
@@ -58,3 +58,22 @@ class Unfit(Own):
     def __init__(self):
         super().__init__(2)
         self.decoder[0] = nn.Linear(3, 30)
+
+
+class Elsewhere(torch.Tensor):
+    """A tensor on a pretended GPU: what mixes it with plain tensors, or asks for an array, fails as there."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function in (torch.Tensor.cpu, torch.Tensor.to):
+            return args[0].as_subclass(torch.Tensor)
+        if function in (torch.Tensor.numpy, torch.Tensor.__array__):
+            raise TypeError("can't convert a tensor on a GPU to numpy: use .cpu() first")
+        parts = [part for arg in args for part in (arg if isinstance(arg, (tuple, list)) else [arg])]
+        if any(type(part) is torch.Tensor and part.ndim for part in parts):
+            raise RuntimeError("expected all tensors to be on the same device")
+        return super().__torch_function__(function, types, args, kwargs or {})
+
+
+def elsewhere(x):
+    return x.as_subclass(Elsewhere)

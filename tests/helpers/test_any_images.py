@@ -10,9 +10,10 @@ import zlib
 import numpy as np
 import pytest
 import torch
+from own_models import elsewhere
 from PIL import Image
 
-from latentlab_helpers import datasets, explore, metrics, models, plots, training
+from latentlab_helpers import datasets, explore, latent, metrics, models, plots, training
 from tools import page
 
 CLASSES = ("disc", "ring", "square", "bar", "beam", "cross", "traffic light")
@@ -151,3 +152,30 @@ def test_the_page_takes_them_without_a_word_about_digits(instruments, shapes):
     text = page.write(instruments, '<script id="state">{{state}}</script><style>{{css}}</style>{{module}}')
     assert json.loads(text.split('id="state">')[1].split("</script>")[0]) == state
     assert explore.front_end() in text and not re.search(r"{{\w+}}", text)
+
+
+def test_codes_and_labels_may_be_on_different_devices(shapes):
+    """Codes come from `embed`, on the CPU; labels may be where the data was loaded to."""
+    codes, labels = torch.randn(280, 2, generator=torch.Generator().manual_seed(0)), elsewhere(shapes.labels)
+    with pytest.raises(RuntimeError, match="same device"):
+        codes[labels == 0]
+    drawn = [
+        plots.latent_map(codes, labels, "A map."),
+        plots.point_maps({"VAE": codes}, labels, "A map."),
+        plots.digit_maps({"VAE": codes}, shapes.images, labels, "A map."),
+    ]
+    plain = [
+        plots.latent_map(codes, shapes.labels, "A map."),
+        plots.point_maps({"VAE": codes}, shapes.labels, "A map."),
+        plots.digit_maps({"VAE": codes}, shapes.images, shapes.labels, "A map."),
+    ]
+    assert [figure.png() for figure in drawn] == [figure.png() for figure in plain]
+    pixels = datasets.to_float(shapes.images)
+    for measure in (
+        lambda y: metrics.knn_accuracy(codes, y, codes, y),
+        lambda y: metrics.silhouette(codes, y),
+        lambda y: metrics.neighbourhood_hit(codes, y),
+        lambda y: metrics.neighbour_agreement(pixels[:9], pixels, y),
+        lambda y: latent.attribute_vector(codes, y.float()).sum().item(),
+    ):
+        assert measure(labels) == measure(shapes.labels)

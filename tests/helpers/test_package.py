@@ -89,6 +89,15 @@ def test_importing_the_package_is_light():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize("system, expected", [("linux", ["PASSIVE", "6000"]), ("darwin", ["None"] * 2)])
+def test_openmp_is_set_for_gnus_library_alone(system, expected):
+    code = f"import os, sys; sys.platform = {system!r}; import latentlab_helpers; "
+    code += "print(*map(os.environ.get, ('OMP_WAIT_POLICY', 'GOMP_SPINCOUNT')))"
+    free = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    done = subprocess.run([sys.executable, "-c", code], env=free, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == expected
+
+
 def test_every_module_is_offered():
     assert latentlab_helpers.__all__ == NAMES
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
@@ -133,6 +142,8 @@ def test_dependencies_have_lower_bounds_and_no_upper_pins():
         assert bounds in ([">="], ["!=", ">="]), str(requirement)  # a broken release may be left out
         if requirement.name in COLAB and requirement in listed:  # which is what Colab installs
             assert COLAB[requirement.name] in requirement.specifier, f"Colab's {requirement.name} is too old"
+        if requirement.name == "ipywidgets" and requirement in listed:  # shows nothing in VS Code (vscode-jupyter#17504)
+            assert "8.1.9" not in requirement.specifier
     assert set(project()["optional-dependencies"]) == {"lab", "test", "lint"}
 
 

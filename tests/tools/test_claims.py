@@ -1,6 +1,7 @@
 import ast
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,9 +44,11 @@ ABOVE = Part("share", "vae", "control", lower=False, margin=0.02, relative=False
     [
         (BELOW, [90, 94, 80], [100, 100, 100], 3),
         (BELOW, [90, 96, 110], [100, 100, 100], 1),
+        (BELOW, [95, 95, 95.1], [100, 100, 100], 2),  # exactly the margin is enough
         (BELOW, [-106, -104, 0], [-100, -100, -100], 1),
         (ABOVE, [0.53, 0.51, 0.9], [0.5, 0.5, 0.5], 2),
         (ABOVE, [0.5, 0.4, 0.1], [0.5, 0.5, 0.5], 0),
+        (replace(ABOVE, margin=0.5), [1.0, 1.5, 0.99], [0.5, 1.0, 0.5], 2),
         (ABOVE, [float("nan")] * 3, [0.5, 0.5, 0.5], 0),
     ],
 )
