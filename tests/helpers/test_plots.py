@@ -7,9 +7,11 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from own_models import Own
 from PIL import Image
 
 from latentlab_helpers import plots
+from latentlab_helpers.models import Autoencoder, VariationalAutoencoder
 
 
 def test_colours_survive_the_png():
@@ -51,6 +53,11 @@ def every_figure():
         "point_maps": plots.point_maps({"map": codes}, labels, "alt"),
         "density_maps": plots.density_maps({"map": codes}, "alt"),
         "lengths": plots.lengths({"map": codes}, "alt"),
+        "network": plots.network(Autoencoder(2), images[:1], "alt"),
+        "point_and_cloud": plots.point_and_cloud(codes[:9], codes[:9], codes[9:18], labels[:9], "alt"),
+        "reparameterization": plots.reparameterization(2, "alt"),
+        "aggregate_posterior": plots.aggregate_posterior(codes, codes - 2, "alt"),
+        "plane_and_sheet": plots.plane_and_sheet(Autoencoder(2), images, labels[:9], "alt"),
         "along": plots.along([0, 1], {"a": {"one": [1, 2]}, "b": {"one": [3, 4]}}, "t", "alt"),
     }
 
@@ -255,3 +262,73 @@ def test_panels_along_x_show_their_values_and_the_real_digits():
     assert same.axes[0].get_ylim() == same.axes[1].get_ylim()
     with pytest.raises(ValueError, match="'AE' needs a value for each x: 2, not 3"):
         plots.along([0, 1], {"a": {"AE": [1, 2, 3]}}, "t", "alt")
+
+
+def heights(figure):
+    return {line.get_label(): np.ptp(line.get_ydata()) for line in figure.axes[0].lines}
+
+
+def test_a_networks_bars_are_as_high_as_its_layers_are_wide():
+    image = torch.zeros(1, 1, 28, 28)
+    of = heights(plots.network(VariationalAutoencoder(100, widths=(392, 196)), image, "alt"))
+    sizes = {"image x 1×28×28": 784, "196": 196, "code z 100": 100, "logits 1×28×28": 784}
+    sizes |= {"$\\mu$ and $\\log\\sigma^2$ 2 × 100": 200, "392": 392}
+    assert of == {name: pytest.approx(size / 784) for name, size in sizes.items()}
+    conv = plots.network(Autoencoder(20, architecture="conv"), image, "alt")
+    assert [line.get_label() for line in conv.axes[0].lines] == [
+        "image x 1×28×28", "16×14×14", "32×7×7", "code z 20", "1568", "16×14×14", "logits 1×28×28",
+    ]  # fmt: skip
+    assert heights(conv)["image x 1×28×28"] == pytest.approx(784 / 3136)
+
+
+def test_a_networks_diagram_is_drawn_from_a_readers_own_model():
+    assert list(heights(plots.network(Own(3), torch.zeros(1, 1, 28, 28), "alt"))) == [
+        "image x 1×28×28", "30", "code z 3", "logits 1×28×28",
+    ]  # fmt: skip
+
+
+def test_clouds_are_ellipses_of_one_and_two_sigma():
+    mu = torch.tensor([[1.0, -2.0]])
+    logvar = torch.tensor([[2 * np.log(0.5), 2 * np.log(3.0)]])
+    point, cloud = plots.point_and_cloud(mu + 1, mu, logvar, torch.tensor([7]), "alt").axes
+    assert [list(ellipse.get_center()) for ellipse in cloud.patches] == [[1, -2]] * 2 and not point.patches
+    assert [(e.width, e.height) for e in cloud.patches] == [pytest.approx((1, 6)), pytest.approx((2, 12))]
+    assert point.collections[0].get_offsets().tolist() == [[2, -1]]
+
+
+def test_gradients_pass_mu_and_sigma_but_not_the_noise():
+    ax = plots.reparameterization(3, "alt").axes[0]
+    ways = {kind: [line for line in ax.lines if line.get_label() == kind] for kind in ("forward", "gradient")}
+    assert (len(ways["forward"]), len(ways["gradient"])) == (8, 6)
+    from_noise = [line for line in ax.lines if min(line.get_ydata()) < 0.3 and len({*line.get_xdata()}) == 1]
+    assert [line.get_label() for line in from_noise] == ["forward"]
+    assert sum("3 numbers" in text.get_text() for text in ax.texts) == 3
+
+
+def test_the_aggregate_posterior_is_the_mean_of_the_clouds(generator):
+    """If mu spreads by 0.8 and every cloud by 0.6, all clouds together are N(0, 1)."""
+    mu = 0.8 * torch.randn(20_000, 2, generator=generator)
+    logvar = torch.full((20_000, 2), 2 * np.log(0.6))
+    for ax in plots.aggregate_posterior(mu, logvar, "alt").axes:
+        z, density = ax.lines[0].get_data()
+        expected = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+        np.testing.assert_allclose(density, expected, atol=0.01)
+        assert max(ax.lines[1].get_ydata()) == pytest.approx(0.1 / (0.6 * np.sqrt(2 * np.pi)), rel=0.01)
+
+
+def test_a_linear_decoders_sheet_is_flat_and_a_bent_ones_is_not(test):
+    images, labels = test.images[:300].float() / 255, test.labels[:300]
+    model = Own()
+    model.encoder, model.decoder = model.encoder[:1], torch.nn.Identity()
+    basis = torch.linalg.svd(images.flatten(1) - images.flatten(1).mean(0), full_matrices=False)[2][:2]
+    mean = images.flatten(1).mean(0)
+    model.encode = lambda x: (x.flatten(1) - mean) @ basis.T
+    model.decode = lambda z: (z @ basis + mean).view(-1, 1, 28, 28)
+    plane, sheet = plots.plane_and_sheet(model, images, labels, "alt").axes
+    for ax in (plane, sheet):
+        mesh = [np.array(line.get_data_3d()) for line in ax.lines if line.get_linestyle() == "-"]
+        assert len(mesh) == 30 and abs(np.concatenate(mesh, axis=1)[2]).max() < 1e-3
+    model.decode = lambda z: (z**2 @ basis + mean).view(-1, 1, 28, 28).clamp(0, 1)
+    bent = plots.plane_and_sheet(model, images, labels, "alt").axes[1]
+    mesh = [np.array(line.get_data_3d()) for line in bent.lines if line.get_linestyle() == "-"]
+    assert abs(np.concatenate(mesh, axis=1)[2]).max() > 0.1
