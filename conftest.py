@@ -1,11 +1,15 @@
-"""How notebooks are tested: nbval, strict, with two additions for what it can't see.
+"""How notebooks are tested: nbval, strict, with some additions for what it can't see.
 
 nbval compares text and HTML exactly, once `tests/notebooks/sanitize.cfg` has blanked what varies from machine
 to machine. Pictures it skips, so they are compared here; widgets without a kernel mean nothing, so
-they are left out on both sides, as in the build.
+they are left out on both sides, as in the build. Numbers of a model that the run itself has trained (in cells
+with the tag "live-numbers") may be as far from the saved ones as the cell's metadata say, as "live". And what
+the text claims of a cell's numbers is asserted behind the cell, in the notebook's own kernel, by a file of
+the notebook's name in `tests/notebooks/checks`.
 """
 
 import os
+import re
 from pathlib import Path
 
 # Workers share the cores: with two threads each, on two cores, they would mostly wait for each other.
@@ -17,16 +21,42 @@ import pytest  # noqa: E402
 from nbval.plugin import IPyNbCell  # noqa: E402
 
 from tools import figures  # noqa: E402
-from tools.outputs import largest_difference, lasting, pictures, same_artist  # noqa: E402
+from tools.outputs import largest_difference, lasting, pictures, same_artist, same_numbers  # noqa: E402
 
 # Drawn by the same matplotlib, a figure of shipped weights differs by rounding: no pixel by this much.
 EXACT = 0.25
 
-strict = IPyNbCell.compare_outputs
+# For each notebook, code to run behind its cells: blocks that begin with "# %% " and a cell's id
+CHECKS = Path(os.environ.get("LATENTLAB_CHECKS", Path(__file__).parent / "tests" / "notebooks" / "checks"))
+
+strict, run_cell = IPyNbCell.compare_outputs, IPyNbCell.runtest
+
+
+def runtest(cell):
+    run_cell(cell)
+    path = CHECKS / f"{cell.path.stem}.py"
+    blocks = re.split(r"^# %% (.+)\n", path.read_text("utf-8") if path.is_file() else "", flags=re.M)
+    for name, code in zip(blocks[1::2], blocks[2::2], strict=True):
+        if name == cell.cell.id:
+            asked = cell.parent.kernel.execute_cell_input(code, allow_stdin=False)
+            cell.parent.kernel.await_reply(asked, timeout=cell.config.option.nbval_cell_timeout)
+            while True:
+                message = cell.parent.get_kernel_message(timeout=cell.output_timeout)
+                if message["parent_header"].get("msg_id") != asked:
+                    continue
+                if message["content"].get("execution_state") == "idle":
+                    break
+                if message["msg_type"] == "error":
+                    trace = "\n".join(message["content"]["traceback"])
+                    cell.raise_cell_error(f"what the text says isn't so ({path.name})", trace)
 
 
 def compare_outputs(cell, test, reference, skip_compare=None):
     test, reference = lasting(test), lasting(reference)
+    if "live-numbers" in cell.cell.metadata.get("tags", []):
+        for new, old in zip(test, reference, strict=False):
+            if same_numbers(old.get("text", ""), new.get("text", ""), cell.cell.metadata["live"]["text"]):
+                new["text"] = old.get("text", "")
     if not strict(cell, test, reference, skip_compare):
         return False
     metadata, pairs = cell.cell.metadata, list(zip(pictures(test), pictures(reference), strict=True))
@@ -45,7 +75,7 @@ def compare_outputs(cell, test, reference, skip_compare=None):
 
 
 def pytest_configure(config):
-    IPyNbCell.compare_outputs = compare_outputs
+    IPyNbCell.compare_outputs, IPyNbCell.runtest = compare_outputs, runtest
     os.environ["PYTHONSTARTUP"] = str(figures.STARTUP)  # the kernels send what figures show, beside them
     config.option.nbval_sanitize_with = str(Path(__file__).parent / "tests" / "notebooks" / "sanitize.cfg")
 

@@ -211,7 +211,7 @@ def plane_and_sheet(model: Any, images: torch.Tensor, labels: torch.Tensor, alt:
     from sklearn.decomposition import PCA  # heavy, and needed only here
 
     x = to_float(images).flatten(1).numpy()
-    pca = PCA(3).fit(x)
+    pca = PCA(3, svd_solver="covariance_eigh").fit(x)
     places, n = pca.transform(x), 15
     with evaluating(model):
         mu, _ = posterior(model, images)
