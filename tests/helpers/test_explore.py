@@ -7,10 +7,10 @@ import io
 import warnings
 import weakref
 
+import comm
 import ipywidgets
 import nbformat
 import numpy as np
-import comm
 import pytest
 import torch
 import traitlets

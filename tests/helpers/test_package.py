@@ -142,7 +142,9 @@ def test_dependencies_have_lower_bounds_and_no_upper_pins():
         assert bounds in ([">="], ["!=", ">="]), str(requirement)  # a broken release may be left out
         if requirement.name in COLAB and requirement in listed:  # which is what Colab installs
             assert COLAB[requirement.name] in requirement.specifier, f"Colab's {requirement.name} is too old"
-        if requirement.name == "ipywidgets" and requirement in listed:  # shows nothing in VS Code (vscode-jupyter#17504)
+        if (
+            requirement.name == "ipywidgets" and requirement in listed
+        ):  # shows nothing in VS Code (vscode-jupyter#17504)
             assert "8.1.9" not in requirement.specifier
     assert set(project()["optional-dependencies"]) == {"lab", "test", "lint"}
 
