@@ -552,33 +552,6 @@ def log_likelihood(
     return torch.cat(bounds)
 
 
-def report(name: str, value: float, expected: float, rel: float) -> None:
-    """Print a measured number beside the one that the text expects, and fail if they are too far apart.
-
-    Parameters
-    ----------
-    name : str
-        What was measured, and its unit.
-    value, expected : float
-        The number, and what the text says.
-    rel : float
-        How far apart they may be, of the expected one. Machines differ in the last digits, and training makes
-        more of that.
-
-    Raises
-    ------
-    AssertionError
-        With both numbers.
-
-    Notes
-    -----
-    Used in every notebook.
-    """
-    line = f"{name} = {value:.4g} (expected {expected:.4g} ± {100 * rel:g} %)"
-    assert abs(value - expected) <= rel * abs(expected), f"{line}: out of range"
-    print(line)
-
-
 def _pairs(images: torch.Tensor, references: torch.Tensor) -> list[torch.Tensor]:
     """Both as floats on one device, once it is clear that they can be compared."""
     if images.ndim != 4 or images.shape != references.shape:

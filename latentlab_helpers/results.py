@@ -10,7 +10,8 @@ from typing import Any
 from .files import shipped
 
 HEADER = (
-    "| claim, and what was measured | AE | VAE | control | it holds if | seeds |\n|---|---|---|---|---|---|"
+    "| claim, and what was measured | AE | VAE | control | does it hold? | difference, 95 % interval "
+    "| seeds | convolutional | Fashion-MNIST |\n|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -106,7 +107,7 @@ def mean_and_spread(values: Sequence[float]) -> str:
     Returns
     -------
     str
-        Five decimals at most; if the spread is 0, as for a method without chance, three digits of the mean.
+        Five decimals at most; the mean alone, with three digits, where the spread is 0.
 
     Notes
     -----
@@ -115,5 +116,33 @@ def mean_and_spread(values: Sequence[float]) -> str:
     mean, spread = statistics.fmean(values), statistics.stdev(values)
     last = f"{spread:.0e}" if spread else f"{mean / 100:.0e}"
     decimals = max(0, min(5, -int(last.split("e")[1])))
-    shown = f"{mean:,.{decimals}f} ± {spread:.{decimals}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    shown = f"{mean:,.{decimals}f}" + (f" ± {spread:.{decimals}f}" if spread else "")
+    shown = shown.replace(",", "\N{NARROW NO-BREAK SPACE}")
     return shown if float(f"{mean:.{decimals}f}") else shown.replace("-", "")  # no minus before a zero
+
+
+def report(name: str, value: float, expected: float, rel: float) -> None:
+    """Print a measured number beside the one that the text expects, and fail if they are too far apart.
+
+    Parameters
+    ----------
+    name : str
+        What was measured, and its unit.
+    value, expected : float
+        The number, and what the text says.
+    rel : float
+        How far apart they may be, of the expected one. Machines differ in the last digits, and training makes
+        more of that.
+
+    Raises
+    ------
+    AssertionError
+        With both numbers.
+
+    Notes
+    -----
+    Used in every notebook.
+    """
+    line = f"{name} = {value:.4g} (expected {expected:.4g} ± {100 * rel:g} %)"
+    assert abs(value - expected) <= rel * abs(expected), f"{line}: out of range"
+    print(line)

@@ -25,8 +25,7 @@ from .threads import adaptive_waiting
 # Adam's averages for pixels that are hardly ever lit decay into denormal floats, on which the processor
 # is slow: without this, each epoch takes longer than the one before. NumPy looks at the least of them once,
 # and older versions would warn if that came later.
-for kind in (np.float32, np.float64):
-    np.finfo(kind)
+np.finfo(np.float32), np.finfo(np.float64)
 torch.set_flush_denormal(True)
 
 # The recipe of every notebook: with it the VAE of PyTorch's example is as good after three epochs as with

@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy.linalg import sqrtm
 
-from tools.claims import measures
+from latentlab_helpers import metrics, results
+from tools.claims import calibration, data, measures, samples
 
 
 def rows_with(mean, covariance, n=500):
@@ -23,21 +24,21 @@ def test_frechet_distance_of_gaussians_with_a_closed_form():
     b = rows_with([1.0, -2.0, 0.0], np.diag([4.0, 4.0, 1.0]), n=300)
     # Diagonal covariances: the means' distance and that of the standard deviations, squared.
     expected = (1 + 4) + (1 - 2) ** 2 + 0 + (3 - 1) ** 2
-    assert measures.frechet_distance(a, b) == pytest.approx(expected)
-    assert measures.frechet_distance(b, a) == pytest.approx(expected)
+    assert samples.frechet_distance(a, b) == pytest.approx(expected)
+    assert samples.frechet_distance(b, a) == pytest.approx(expected)
     turn, _ = np.linalg.qr(np.random.default_rng(1).standard_normal((3, 3)))
     turn = torch.tensor(turn)
-    assert measures.frechet_distance(a @ turn + 7, b @ turn + 7) == pytest.approx(expected)
+    assert samples.frechet_distance(a @ turn + 7, b @ turn + 7) == pytest.approx(expected)
     # One Gaussian against itself, turned by an angle: 2 tr C - 2 tr (C R C R')^½, here 2 by 2.
     angle, (s, t) = math.radians(30), (9.0, 1.0)
     turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]).double()
     c = rows_with([0.0, 0.0], np.diag([s, t]))
     product = np.diag([s, t]) @ turn.numpy() @ np.diag([s, t]) @ turn.numpy().T
     root = math.sqrt(np.trace(product) + 2 * math.sqrt(np.linalg.det(product)))
-    assert measures.frechet_distance(c, c @ turn.T) == pytest.approx(2 * (s + t) - 2 * root)
+    assert samples.frechet_distance(c, c @ turn.T) == pytest.approx(2 * (s + t) - 2 * root)
     assert root < s + t
     one = torch.tensor([[0.0], [2.0]]), torch.tensor([[5.0], [9.0]])  # variances 2 and 8, means 1 and 7
-    assert measures.frechet_distance(*one) == pytest.approx(36 + (math.sqrt(8) - math.sqrt(2)) ** 2)
+    assert samples.frechet_distance(*one) == pytest.approx(36 + (math.sqrt(8) - math.sqrt(2)) ** 2)
 
 
 def test_frechet_distance_agrees_with_scipys_root(test, generator):
@@ -47,10 +48,10 @@ def test_frechet_distance_agrees_with_scipys_root(test, generator):
     c1, c2 = (np.cov(part.double().numpy().T) for part in (a, b))
     means = (a.double().mean(0) - b.double().mean(0)).square().sum().item()
     expected = means + np.trace(c1 + c2 - 2 * sqrtm(c1 @ c2).real)
-    assert measures.frechet_distance(a, b) == pytest.approx(expected)
+    assert samples.frechet_distance(a, b) == pytest.approx(expected)
     # Fewer rows than pixels: the covariance is singular.
-    assert measures.frechet_distance(digits.flatten(1), digits.flatten(1)) == pytest.approx(0, abs=1e-4)
-    assert measures.frechet_distance(digits.flatten(1), digits.flatten(1) + 0.1) == pytest.approx(
+    assert samples.frechet_distance(digits.flatten(1), digits.flatten(1)) == pytest.approx(0, abs=1e-4)
+    assert samples.frechet_distance(digits.flatten(1), digits.flatten(1) + 0.1) == pytest.approx(
         7.84, abs=1e-3
     )
 
@@ -82,3 +83,73 @@ def test_probe_and_clusters_find_what_a_line_and_round_clusters_can(generator):
     points = torch.where(labels[:, None] == 0, 0.2 * points, 5 * points / points.norm(dim=1, keepdim=True))
     assert measures.linear_probe(points[:500], labels[:500], points[500:], labels[500:]) < 0.75
     assert measures.cluster_agreement(points, labels) < 0.5
+
+
+def test_precision_and_recall_of_half_a_set(generator):
+    """Samples that know one of two clusters are all among the real ones, which are half among them."""
+    labels = torch.arange(600) % 2
+    real = torch.randn(600, 2, generator=generator) + 40.0 * labels[:, None]
+    half = torch.randn(300, 2, generator=generator)
+    precision, recall = samples.precision_and_recall(half, real)
+    assert precision > 0.9 and recall == pytest.approx(0.5, abs=0.05)
+    assert samples.precision_and_recall(real, real) == (1, 1)
+    assert samples.precision_and_recall(half + 1000, real) == (0, 0)
+    # By hand: with three neighbours, the radius of 0 among 0, 1, 2, 3 is 3, that of 1 is 2.
+    line = torch.tensor([[0.0], [1.0], [2.0], [3.0]])
+    assert samples.precision_and_recall(torch.tensor([[-2.9]]).repeat(4, 1), line)[0] == 1
+    assert samples.precision_and_recall(torch.tensor([[-3.1]]).repeat(4, 1), line)[0] == 0
+
+
+@pytest.mark.parametrize("shares, covered", [([500, 500], 2), ([1000], 1), ([100] * 10, 10)])
+def test_classes_covered_counts_equal_ones(shares, covered):
+    classes = torch.cat([torch.full((n,), k) for k, n in enumerate(shares)])
+    assert samples.classes_covered(classes) == pytest.approx(covered)
+
+
+def test_samplers_draw_what_they_were_fitted_to(generator):
+    centres = torch.tensor([[-20.0, 0.0], [20.0, 0.0]])
+    codes = centres[torch.arange(4000) % 2] + torch.randn(4000, 2, generator=generator)
+    for sampler, between in (("N(0, I)", True), ("one Gaussian", True), ("mixture of 10", False)):
+        z = samples.drawn(codes, sampler, seed=1)
+        assert z.shape == (samples.SAMPLES, 2) and torch.equal(z, samples.drawn(codes, sampler, seed=1))
+        assert ((z[:, 0].abs() < 10).float().mean() > 0.2) == between, sampler
+        if sampler != "N(0, I)":
+            torch.testing.assert_close(z.T.cov(), codes.T.cov(), rtol=0.05, atol=1)  # of 400
+
+
+def test_softened_images_have_the_sharpness_that_was_asked_for(test):
+    x = test.images[:200].float() / 255
+    soft = samples.softened(x, x, 0.25)
+    assert metrics.sharpness(soft, x) == pytest.approx(0.25, abs=0.01)
+    assert torch.equal(samples.softened(soft, x, 0.3), soft), "what is soft enough stays as it is"
+
+
+def test_corners_are_as_far_apart_as_they_should_be():
+    corners = calibration.polygon(10, 16, 4.0)
+    assert torch.pdist(corners).min().item() == pytest.approx(4)
+    assert (corners - corners.roll(1, 0)).norm(dim=1).tolist() == pytest.approx([4] * 10, rel=1e-5)
+
+
+def test_judges_know_a_half_each_and_are_asked_about_what_they_do_not_know(monkeypatch, train):
+    asked = {}
+    monkeypatch.setattr(
+        data.training, "fit", lambda model, x, **more: asked.update({type(model).__name__: x})
+    )
+    data.judge.cache_clear()
+    for letter in "AB":
+        data.judge("mnist", letter)
+    data.judge.cache_clear()
+    assert torch.equal(asked["Classifier"], train.images[:30_000])
+    assert torch.equal(asked["Perceptron"], train.images[30_000:])
+
+
+def test_the_recorded_calibration_ranks_what_is_known():
+    """Before it judges a model, a measure has to see that blur, blends and noise are no real images."""
+    for cases in results.load("claims")["calibration"].values():
+        order = ["real images", *(f"real images, blurred by {sigma:g}" for sigma in calibration.BLURS)]
+        for measure, sign in (("sharpness", -1), ("Fréchet distance A", 1), ("Fréchet distance B", 1)):
+            values = [sign * cases[case][measure] for case in order]
+            assert values == sorted(values), measure
+        assert cases["real images"]["precision"] > 0.8 > cases["noise"]["precision"]
+        assert cases["2 Gaussians, neighbours 4 sd apart, 2-D"]["k-NN"] > 0.95
+        assert cases["labels dealt at random, 2-D"]["k-NN"] == pytest.approx(0.1, abs=0.02)
