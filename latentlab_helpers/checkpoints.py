@@ -105,7 +105,7 @@ def metadata(name: str | os.PathLike) -> dict[str, Any]:
 
     Notes
     -----
-    Notebooks 01 and 02 compare their own training with it.
+    The checks behind the lessons compare a training with it.
     """
     with _open(name) as file:
         return _header(file)

@@ -183,7 +183,7 @@ def sharpness(images: torch.Tensor, references: torch.Tensor) -> float:
 
     Notes
     -----
-    Taught in notebook 03, and used in 05.
+    Taught in notebook 03.
     """
     energies = []
     for part in _pairs(images, references):
@@ -451,7 +451,7 @@ def path_length_and_evenness(frames: torch.Tensor) -> tuple[torch.Tensor, torch.
 
     Notes
     -----
-    Taught in notebook 05.
+    Explained in notebook 03, used in 05.
     """
     if frames.ndim not in (4, 5) or frames.shape[-4] < 2:
         raise ValueError(

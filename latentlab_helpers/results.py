@@ -9,11 +9,6 @@ from typing import Any
 
 from .files import shipped
 
-HEADER = (
-    "| claim, and what was measured | AE | VAE | control | does it hold? | difference, 95 % interval "
-    "| seeds | convolutional | Fashion-MNIST |\n|---|---|---|---|---|---|---|---|---|"
-)
-
 
 def load(name: str) -> dict[str, Any]:
     """Read a file of results.
@@ -27,8 +22,10 @@ def load(name: str) -> dict[str, Any]:
     -------
     dict
         What the file holds. That of the claims has ``runs`` (each training's settings, numbers and curve),
-        ``measured`` (of AE, VAE and control the numbers of all seeds), ``ledger`` (a list of claims, each
-        with its verdict and parts), and ``seeds``, ``sizes`` and ``attributes``, which the runs went through.
+        ``measured`` (of AE, VAE and control the numbers of all seeds), ``replications`` (the same with
+        convolutional models and on Fashion-MNIST), ``calibration`` (what the measures say of what is known),
+        ``ledger`` (a list of claims, each with its verdict and parts), and ``seeds``, ``sizes`` and
+        ``attributes``, which the runs went through.
 
     Raises
     ------
@@ -57,9 +54,10 @@ def claim(number: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``text``, ``verdict`` ("holds", "holds partly" or "does not hold") and ``parts``: for each its
-        ``metric``, its ``rule``, whether it ``holds``, and of how many ``seeds`` how many are ``agreeing``
-        and how many ``opposing``.
+        ``text``, ``verdict`` ("holds", "holds partly" or "does not hold"), the verdicts of the
+        ``replications`` by name, and ``parts``: for each its ``metric``, its ``rule``, whether it ``holds``,
+        the ``difference`` with its ``interval``, and of how many ``seeds`` how many are ``agreeing`` and how
+        many ``opposing``.
 
     Raises
     ------
@@ -76,24 +74,38 @@ def claim(number: int) -> dict[str, Any]:
     return ledger[number]
 
 
-def table(*numbers: int) -> str:
-    """The ledger of some claims.
+def differences(number: int) -> str:
+    """Show what a claim's verdict rests on: its paired differences, and whether they suffice.
 
     Parameters
     ----------
-    *numbers : int
-        Which claims, by their number.
+    number : int
+        From 1 to 10.
 
     Returns
     -------
     str
-        A table in Markdown: each claim with its verdict, then its parts, line by line.
+        A table in Markdown, a line for each comparison: the mean difference with its 95 % interval over the
+        seeds, and whether it holds on MNIST, with convolutional models, and on Fashion-MNIST.
 
     Notes
     -----
-    Used in notebooks 03, 04 and 05.
+    Used in notebooks 03, 04 and 05; docs/ledger.md has the numbers themselves.
     """
-    return "\n".join([HEADER, *(row for number in numbers for row in claim(number)["rows"])])
+    entry = claim(number)
+    columns = [
+        "what was measured",
+        "it holds if",
+        "difference, 95 % interval",
+        "MNIST",
+        *entry["replications"],
+    ]
+    lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
+    for part in entry["parts"]:
+        holds = [part["holds"], *part["replications"].values()]
+        words = ["–" if one is None else "yes" if one else "no" for one in holds]
+        lines.append(f"| {' | '.join([part['metric'], part['rule'], part['text'], *words])} |")
+    return "\n".join(lines)
 
 
 def mean_and_spread(values: Sequence[float]) -> str:
@@ -119,30 +131,3 @@ def mean_and_spread(values: Sequence[float]) -> str:
     shown = f"{mean:,.{decimals}f}" + (f" ± {spread:.{decimals}f}" if spread else "")
     shown = shown.replace(",", "\N{NARROW NO-BREAK SPACE}")
     return shown if float(f"{mean:.{decimals}f}") else shown.replace("-", "")  # no minus before a zero
-
-
-def report(name: str, value: float, expected: float, rel: float) -> None:
-    """Print a measured number beside the one that the text expects, and fail if they are too far apart.
-
-    Parameters
-    ----------
-    name : str
-        What was measured, and its unit.
-    value, expected : float
-        The number, and what the text says.
-    rel : float
-        How far apart they may be, of the expected one. Machines differ in the last digits, and training makes
-        more of that.
-
-    Raises
-    ------
-    AssertionError
-        With both numbers.
-
-    Notes
-    -----
-    Used in every notebook.
-    """
-    line = f"{name} = {value:.4g} (expected {expected:.4g} ± {100 * rel:g} %)"
-    assert abs(value - expected) <= rel * abs(expected), f"{line}: out of range"
-    print(line)

@@ -28,6 +28,8 @@ BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK = (
 CLASS_COLOURS = [BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, "#7800D8", BLACK, "#999999", "#7A4B2A"]
 CLASS_MARKERS = "osD^vP*X<>"
 LINES = ((BLUE, "o-"), (VERMILLION, "s--"), (GREEN, "D:"), (PURPLE, "^-."), (BLACK, "v-"))
+# In every figure a model has the same look, by the word that its name begins with.
+MODELS = {"VAE": LINES[0], "AE": LINES[1], "autoencoder": LINES[1], "PCA": LINES[2], "pixel": LINES[3]}
 
 
 class Figure(figure.Figure):
@@ -79,11 +81,17 @@ def single(alt: str, width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def styled(curves: Mapping[str, Value]) -> Iterator[tuple[str, Value, str, str]]:
-    """Each named series with a colour and a marker and dash of its own."""
+    """Each named series with a colour and a marker and dash of its own; models have theirs in all figures."""
     if len(curves) > len(LINES):
         raise ValueError(f"a figure tells {len(LINES)} lines apart, not {len(curves)}: draw two figures")
-    for (name, values), (colour, style) in zip(curves.items(), LINES, strict=False):
-        yield name, values, colour, style
+    looks: dict[str, tuple[str, str]] = {}
+    for name in curves:
+        known = next((look for word, look in MODELS.items() if name.startswith(word)), None)
+        if known and known not in looks.values():
+            looks[name] = known
+    free = (look for look in LINES if look not in looks.values())
+    for name, values in curves.items():
+        yield name, values, *(looks.get(name) or next(free))
 
 
 def class_look(label: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,8 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm, to_rgb
 from matplotlib.legend import Legend
 from matplotlib.patches import Circle
+from matplotlib.patheffects import withStroke
 
 from .base import CLASS_COLOURS, Figure, class_look, in_range, panels, single
+
+HALO = [withStroke(linewidth=2.5, foreground="white")]  # so that points don't disturb a word
 
 
 def latent_map(
@@ -219,6 +223,10 @@ def _scatter(
             name = classes[label] if label < len(classes) else str(label)
             legend = None if turn else name
             ax.scatter(x, y, **look, **class_look(label), linewidths=0, label=legend, gid=name)
+    for label in labels.unique().tolist():  # on top of all points: where the class is, in words
+        x, y = codes[labels == label].median(dim=0).values.tolist()
+        name = classes[label] if label < len(classes) else str(label)
+        ax.annotate(name, (x, y), ha="center", va="center", fontsize=10, weight="bold", path_effects=HALO)
 
 
 def _enlarge(legend: Legend) -> None:
@@ -264,4 +272,5 @@ def _circles(ax: Axes, prior: Sequence[float]) -> None:
     for share in prior:
         radius = math.sqrt(-2 * math.log(1 - share))
         ax.add_patch(Circle((0, 0), radius, fill=False, linewidth=1.2, linestyle="--"))
-        ax.annotate(f"{share:.0%}", (0, radius), ha="center", va="bottom", fontsize=9)
+        where: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 9}
+        ax.annotate(f"{share:.0%}", (0, radius), **where, path_effects=HALO)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from latentlab_helpers import plots
 from latentlab_helpers.models import Autoencoder, VariationalAutoencoder
+from latentlab_helpers.plots import base
 
 
 def test_colours_survive_the_png():
@@ -332,3 +333,22 @@ def test_a_linear_decoders_sheet_is_flat_and_a_bent_ones_is_not(test):
     bent = plots.plane_and_sheet(model, images, labels, "alt").axes[1]
     mesh = [np.array(line.get_data_3d()) for line in bent.lines if line.get_linestyle() == "-"]
     assert abs(np.concatenate(mesh, axis=1)[2]).max() > 0.1
+
+
+@pytest.mark.parametrize(
+    "names", [("AE", "VAE"), ("PCA", "VAE", "AE"), ("VAE, mu", "AE, standardized", "AE")]
+)
+def test_a_model_has_one_colour_in_all_figures(names):
+    fig = plots.loss_curves({name: [2, 1] for name in names}, "nats", "alt")
+    seen = {line.get_label(): (line.get_color(), line.get_marker()) for line in fig.axes[0].lines}
+    assert len({*seen.values()}) == len(names), "and no two the same"
+    first = {name.partition(",")[0]: look for name, look in reversed(seen.items())}
+    assert first["VAE"] == (base.BLUE, "o") and (base.VERMILLION, "s") in seen.values()
+    assert first.get("PCA", (base.GREEN, "D")) == (base.GREEN, "D")
+
+
+def test_the_name_of_a_class_stands_at_its_middle():
+    codes = torch.tensor([[0.0, 0.0], [1.0, 0.0], [5.0, 9.0], [7.0, 9.0], [8.0, 1.0]])
+    labels = torch.tensor([0, 0, 2, 2, 2])
+    fig = plots.latent_map(codes, labels, "alt", classes=("shirt", "shoe", "bag"))
+    assert {text.get_text(): text.xy for text in fig.axes[0].texts} == {"shirt": (0, 0), "bag": (7, 9)}

@@ -28,7 +28,6 @@ from pathlib import Path
 import joblib
 from tqdm.auto import tqdm
 
-from latentlab_helpers import results
 from latentlab_helpers.files import write_whole
 from tools.claims import data, rules
 from tools.claims.calibration import calibrate
@@ -150,7 +149,7 @@ def finish(found: dict) -> None:
     found["ledger"] = rules.ledger(found["measured"], found["replications"])
     found |= {"seeds": rules.SEEDS, "sizes": rules.SIZES, "attributes": rules.ATTRIBUTES}
     save(found)
-    table = "\n".join([results.HEADER, *(row for entry in found["ledger"] for row in entry["rows"])])
+    table = "\n".join([rules.HEADER, *(row for entry in found["ledger"] for row in entry["rows"])])
     comparisons = sum(len(entry["parts"]) for entry in found["ledger"])
     quote(LEDGER, "claims", table)
     quote(LEDGER, "calibration", calibrated(found))
