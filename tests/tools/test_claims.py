@@ -256,6 +256,16 @@ def test_there_are_ten_claims_each_measured_on_ten_seeds(results):
                 assert len(values) == 10 and np.isfinite(values).all(), part
 
 
+def test_no_seed_is_missing_of_what_is_tried_again(results):
+    """Seeds are paired by their order, so a number that some of them lack would pair strangers."""
+    for world, (_, _, seeds) in list(runs.WORLDS.items())[1:]:
+        for claim in CLAIMS.values():
+            for part in claim.parts:
+                measured = results["replications"][world]
+                counts = {len(measured[part.subject].get(part.metric, ())), len(part.compared_with(measured))}
+                assert counts in ({len(seeds)}, {0}), (world, part)
+
+
 def test_whatever_holds_of_one_against_the_other_fails_when_they_change_places(results):
     before, after = (rules.holding(m) for m in (results["measured"], swapped(results["measured"])))
     comparing = [(n, part) for n, part in before if part.reference in BOTH]
