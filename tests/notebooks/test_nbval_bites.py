@@ -25,7 +25,7 @@ CELLS = {
         "kl = losses.kl_divergence(torch.tensor([[1.0, 2.0]]), torch.zeros(1, 2)).item()\n"
         "print(f'KL = {kl:.3f} nats')"
     ),
-    "claim": "print(f'twice the KL: {2 * kl:.3f}')",
+    "claim": "import time\nprint(f'after {time.time() % 100:.2f} s: twice the KL: {2 * kl:.3f}')",
     "slider": (
         "from ipywidgets import FloatSlider, interactive_output\n"
         "slider, seen = FloatSlider(min=0, max=2), []\n"

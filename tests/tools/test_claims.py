@@ -216,9 +216,19 @@ def test_what_is_judged_follows_from_the_runs(results):
     assert set(results["replications"]) == set(runs.WORLDS) - {""}
 
 
+def rounded(found):
+    """The same with eight digits of every number: versions of SciPy differ in the last ones."""
+    if isinstance(found, dict):
+        return {key: rounded(value) for key, value in found.items()}
+    if isinstance(found, list):
+        return [rounded(value) for value in found]
+    return float(f"{found:.8g}") if isinstance(found, float) else found
+
+
 def test_the_ledger_follows_from_the_runs(results):
     measured = runs.measured(results["runs"])
-    assert json.loads(json.dumps(rules.ledger(measured, results["replications"]))) == results["ledger"]
+    again = json.loads(json.dumps(rules.ledger(measured, results["replications"])))
+    assert rounded(again) == rounded(results["ledger"])
     assert (results["seeds"], results["sizes"]) == (list(rules.SEEDS), list(rules.SIZES))
     page = (ROOT / "docs" / "ledger.md").read_text("utf-8")
     table = "\n".join([rules.HEADER, *(row for entry in results["ledger"] for row in entry["rows"])])
