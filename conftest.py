@@ -8,6 +8,7 @@ the text claims of a cell's numbers is asserted behind the cell, in the notebook
 the notebook's name in `tests/notebooks/checks`.
 """
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -32,23 +33,30 @@ CHECKS = Path(os.environ.get("LATENTLAB_CHECKS", Path(__file__).parent / "tests"
 strict, run_cell = IPyNbCell.compare_outputs, IPyNbCell.runtest
 
 
+@functools.cache
+def checks_of(notebook: str) -> dict[str, str]:
+    """The code that belongs behind a notebook's cells, by their ids."""
+    path = CHECKS / f"{notebook}.py"
+    blocks = re.split(r"^# %% (.+)\n", path.read_text("utf-8") if path.is_file() else "", flags=re.M)
+    return dict(zip(blocks[1::2], blocks[2::2], strict=True))
+
+
 def runtest(cell):
     run_cell(cell)
-    path = CHECKS / f"{cell.path.stem}.py"
-    blocks = re.split(r"^# %% (.+)\n", path.read_text("utf-8") if path.is_file() else "", flags=re.M)
-    for name, code in zip(blocks[1::2], blocks[2::2], strict=True):
-        if name == cell.cell.id:
-            asked = cell.parent.kernel.execute_cell_input(code, allow_stdin=False)
-            cell.parent.kernel.await_reply(asked, timeout=cell.config.option.nbval_cell_timeout)
-            while True:
-                message = cell.parent.get_kernel_message(timeout=cell.output_timeout)
-                if message["parent_header"].get("msg_id") != asked:
-                    continue
-                if message["content"].get("execution_state") == "idle":
-                    break
-                if message["msg_type"] == "error":
-                    trace = "\n".join(message["content"]["traceback"])
-                    cell.raise_cell_error(f"what the text says isn't so ({path.name})", trace)
+    if code := checks_of(cell.path.stem).get(cell.cell.id):
+        asked = cell.parent.kernel.execute_cell_input(code, allow_stdin=False)
+        cell.parent.kernel.await_reply(asked, timeout=cell.config.option.nbval_cell_timeout)
+        while True:
+            message = cell.parent.get_kernel_message(timeout=cell.output_timeout)
+            if message["parent_header"].get("msg_id") != asked:
+                continue
+            if message["content"].get("execution_state") == "idle":
+                break
+            if message["msg_type"] == "error":
+                trace = "\n".join(message["content"]["traceback"])
+                cell.raise_cell_error(
+                    f"what the text says isn't so ({CHECKS.name}/{cell.path.stem}.py)", trace
+                )
 
 
 def compare_outputs(cell, test, reference, skip_compare=None):

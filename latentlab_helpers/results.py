@@ -9,6 +9,8 @@ from typing import Any
 
 from .files import shipped
 
+WORDS = {True: "yes", False: "no", None: "–"}  # whether a part of a claim holds; None where it wasn't tried
+
 
 def load(name: str) -> dict[str, Any]:
     """Read a file of results.
@@ -103,8 +105,9 @@ def differences(number: int) -> str:
     lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     for part in entry["parts"]:
         holds = [part["holds"], *part["replications"].values()]
-        words = ["–" if one is None else "yes" if one else "no" for one in holds]
-        lines.append(f"| {' | '.join([part['metric'], part['rule'], part['text'], *words])} |")
+        lines.append(
+            f"| {' | '.join([part['metric'], part['rule'], part['text'], *(WORDS[one] for one in holds)])} |"
+        )
     return "\n".join(lines)
 
 
@@ -126,8 +129,28 @@ def mean_and_spread(values: Sequence[float]) -> str:
     Used in notebooks 03 and 04.
     """
     mean, spread = statistics.fmean(values), statistics.stdev(values)
-    last = f"{spread:.0e}" if spread else f"{mean / 100:.0e}"
-    decimals = max(0, min(5, -int(last.split("e")[1])))
-    shown = f"{mean:,.{decimals}f}" + (f" ± {spread:.{decimals}f}" if spread else "")
-    shown = shown.replace(",", "\N{NARROW NO-BREAK SPACE}")
-    return shown if float(f"{mean:.{decimals}f}") else shown.replace("-", "")  # no minus before a zero
+    return rounded(mean, spread) + (f" ± {rounded(spread, spread)}" if spread else "")
+
+
+def rounded(value: float, spread: float) -> str:
+    """A number with the decimals that its spread's first digit needs.
+
+    Parameters
+    ----------
+    value, spread : float
+        The number, and how far it is uncertain; a spread of 0 gives three digits.
+
+    Returns
+    -------
+    str
+        Five decimals at most, thousands set apart, and no minus before a zero.
+
+    Notes
+    -----
+    `mean_and_spread` and the ledger use it.
+    """
+    last = f"{spread or abs(value) / 100 or 1:.0e}".split("e")[1]
+    shown = f"{value:,.{max(0, min(5, -int(last)))}f}"
+    return (shown if float(shown.replace(",", "")) else shown.replace("-", "")).replace(
+        ",", "\N{NARROW NO-BREAK SPACE}"
+    )

@@ -217,16 +217,17 @@ def _scatter(
 ) -> None:
     """The codes of each class in its colour; in turns, so that no class lies on top of all the others."""
     codes, labels = _checked(codes, labels), labels.detach().cpu()
+    names = [classes[k] if k < len(classes) else str(k) for k in range(int(labels.max()) + 1)]
     for turn in range(turns):
-        for label in range(int(labels.max()) + 1):
+        for label, name in enumerate(names):
             x, y = codes[turn::turns][labels[turn::turns] == label].T
-            name = classes[label] if label < len(classes) else str(label)
             legend = None if turn else name
             ax.scatter(x, y, **look, **class_look(label), linewidths=0, label=legend, gid=name)
     for label in labels.unique().tolist():  # on top of all points: where the class is, in words
         x, y = codes[labels == label].median(dim=0).values.tolist()
-        name = classes[label] if label < len(classes) else str(label)
-        ax.annotate(name, (x, y), ha="center", va="center", fontsize=10, weight="bold", path_effects=HALO)
+        ax.annotate(
+            names[int(label)], (x, y), ha="center", va="center", fontsize=10, weight="bold", path_effects=HALO
+        )
 
 
 def _enlarge(legend: Legend) -> None:

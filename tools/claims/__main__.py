@@ -143,7 +143,7 @@ def calibrated(found: dict) -> str:
 
 def finish(found: dict) -> None:
     """What follows from all the runs: the numbers that claims are judged by, and the ledger with its page."""
-    first, *others = WORLDS
+    _, *others = WORLDS
     found["measured"] = measured(found["runs"])
     found["replications"] = {world: measured(found["runs"], world) for world in others}
     found["ledger"] = rules.ledger(found["measured"], found["replications"])
@@ -183,25 +183,27 @@ def main() -> int:
             todo[f"calibration, {name}"] = (calibrate, name)
         if todo or chosen.verify:
             data.images(name, "train")  # fetched or unpacked once, before processes ask for it side by side
+    if chosen.verify:
+        if todo:
+            parser.error(f"nothing to verify while runs are missing: {', '.join(todo)}")
+        with spread(chosen.jobs, chosen.scheduler):
+            wrong = verify(found)
+        if wrong:
+            parser.error(f"what was recorded isn't what this code measures: {'; '.join(wrong)}")
+        found["code"] = made_by["code"]
+    if todo and found["versions"] != made_by["versions"]:
+        parser.error(
+            f"{RESULTS.name} was begun with other versions ({found['versions']}), and numbers of two "
+            "don't mix: start again with 'python course.py claims --fresh'"
+        )
+    then = found.get("code", {})
+    if changed := [name for name, digest in made_by["code"].items() if then.get(name) != digest]:
+        parser.error(
+            f"{RESULTS.name} was measured by other code ({', '.join(changed)} has changed since): start "
+            "again with 'python course.py claims --fresh', or, if no number should have changed, '--verify'"
+        )
+    print(plan(runs, found["runs"]), flush=True)
     with spread(chosen.jobs, chosen.scheduler):
-        if chosen.verify:
-            if todo:
-                parser.error(f"nothing to verify while runs are missing: {', '.join(todo)}")
-            if wrong := verify(found):
-                parser.error(f"what was recorded isn't what this code measures: {'; '.join(wrong)}")
-            found["code"] = made_by["code"]
-        if todo and found["versions"] != made_by["versions"]:
-            parser.error(
-                f"{RESULTS.name} was begun with other versions ({found['versions']}), and numbers of two "
-                "don't mix: start again with 'python course.py claims --fresh'"
-            )
-        then = found.get("code", {})
-        if changed := [name for name, digest in made_by["code"].items() if then.get(name) != digest]:
-            parser.error(
-                f"{RESULTS.name} was measured by other code ({', '.join(changed)} has changed since): start "
-                "with 'python course.py claims --fresh', or, if no number should have changed, '--verify'"
-            )
-        print(plan(runs, found["runs"]), flush=True)
         bar = tqdm(each(todo), total=len(todo), unit="run")
         for name, result in bar:
             bar.set_postfix_str(name)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 from scipy import stats
 
-from latentlab_helpers.results import mean_and_spread
+from latentlab_helpers.results import WORDS, mean_and_spread, rounded
 
 Measured = Mapping[str, Mapping[str, Sequence[float]]]
 
@@ -240,13 +240,6 @@ def verdict(holds: Sequence[bool | None]) -> str:
     return "holds" if all(tried) and tried else "holds partly" if any(tried) else "does not hold"
 
 
-def number(value: float, spread: float) -> str:
-    """With the decimals that the spread's first digit needs, five at most."""
-    last = f"{spread or abs(value) / 100 or 1:.0e}".split("e")[1]
-    text = f"{value:,.{max(0, min(5, -int(last)))}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-    return text if float(text.replace("\N{NARROW NO-BREAK SPACE}", "")) else text.replace("-", "")
-
-
 def ledger(measured: Measured, replications: Mapping[str, Measured]) -> list[dict]:
     """Every claim with its verdict and its parts, as notebooks read it, and its rows as Markdown."""
     found = holding(measured)
@@ -291,19 +284,15 @@ def rows(entry: dict, claim: Claim, measured: Measured) -> list[str]:
         if metric not in measured["control"]:  # each model has its own: under one another, as the rules
             cells[-1] = "<br>".join(map(mean_and_spread, against))
         columns = [
-            [f"{part.rule}: {_word(found['holds'])}" for part, found in both],
+            [f"{part.rule}: {WORDS[found['holds']]}" for part, found in both],
             [found["text"] for _, found in both],
             [f"{found['agreeing']} of {found['seeds']}" for _, found in both],
-            *([_word(found["replications"][name]) for _, found in both] for name in entry["replications"]),
+            *([WORDS[found["replications"][name]] for _, found in both] for name in entry["replications"]),
         ]
         lines.append(f"| {metric} | {' | '.join([*cells, *map('<br>'.join, columns)])} |")
     return lines
 
 
-def _word(holds: bool | None) -> str:
-    return {True: "yes", False: "no", None: "–"}[holds]
-
-
 def _interval(mean: float, low: float, high: float) -> str:
-    texts = [number(value, (high - low) / 2) for value in (mean, low, high)]
+    texts = [rounded(value, (high - low) / 2) for value in (mean, low, high)]
     return f"{texts[0]} ({texts[1]} to {texts[2]})"
