@@ -46,20 +46,20 @@ class Figure(figure.Figure):
         self.alt = alt
 
     def png(self) -> bytes:
-        """The figure as a PNG; one without colours is stored as greys, a third of the size."""
-        buffer = io.BytesIO()
-        self.savefig(buffer, format="png")
-        image = Image.open(buffer).convert("RGB")
-        red, *others = image.split()
-        small, drawn_by = io.BytesIO(), PngInfo()
+        """The figure as a PNG, at two pixels per pixel of its size, in the 256 colours that cover it best."""
+        buffer, small, drawn_by = io.BytesIO(), io.BytesIO(), PngInfo()
+        self.savefig(buffer, format="png", dpi=2 * self.dpi)
         drawn_by.add_text("Software", f"Matplotlib {matplotlib.__version__}")
-        grey = all(red == band for band in others)
-        (red if grey else image).save(small, "png", optimize=True, pnginfo=drawn_by)
+        # No colour moves visibly, and the file is smaller than one of half the resolution in all its colours.
+        palette, dither = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
+        image = Image.open(buffer).convert("RGB").quantize(256, palette, dither=dither)
+        image.save(small, "png", optimize=True, pnginfo=drawn_by)
         return small.getvalue()
 
     def _repr_mimebundle_(self, include=None, exclude=None):
+        width, height = (round(inches * self.dpi) for inches in self.get_size_inches())
         data = {"image/png": base64.b64encode(self.png()).decode(), "text/plain": self.alt}
-        return data, {"image/png": {"alt": self.alt}}
+        return data, {"image/png": {"alt": self.alt, "width": width, "height": height}}
 
 
 def panels(
