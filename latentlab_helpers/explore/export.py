@@ -160,7 +160,7 @@ def _described(step: Any, x: list[int], y: list[int]) -> dict[str, Any]:
     plain = {"groups": 1, "dilation": (1, 1), "padding_mode": "zeros"}
     named = isinstance(getattr(step, "padding", None), str)
     if named or any(getattr(step, name, value) != value for name, value in plain.items()):
-        raise UnknownLayer("the browser knows convolutions without groups, dilation and named padding only")
+        raise UnknownLayer("the browser knows only convolutions without groups, dilation or named padding")
     described: dict[str, Any] = {"kind": KINDS[type(step)], "input": x, "output": y}
     described["bias"] = getattr(step, "bias", None) is not None
     return described | {name: getattr(step, name) for name in WAYS if hasattr(step, name)}

@@ -74,7 +74,7 @@ def latent_sliders(
         "Latent sliders",
         still,
         f"Rows of nine decoded images, one row for each of the {len(still)} most used latent dimensions of "
-        f"{subjects.names}: along a row, that coordinate alone grows from its least to its largest value.",
+        f"{subjects.names}: along a row, that coordinate alone grows from its smallest to its largest value.",
         singles=[f"z{i + 1}" for i in range(size)],
         z=begin.tolist(),
         start=begin.tolist(),
@@ -164,7 +164,7 @@ def morph(models: Models, data: Data = None, *, start: Wanted = None, end: Wante
         subjects,
         "Morph",
         [*still, blend],
-        f"Rows of nine images on the way from one image to another: {subjects.names}; last the pixel blend.",
+        f"Rows of nine images on the way from one image to another: {subjects.names}; then the pixel blend.",
         start=first,
         end=last,
     )
@@ -254,7 +254,7 @@ def draw(models: Models, data: Data = None, *, digit: Wanted = 0) -> Draw:
         subjects,
         "Draw",
         [torch.cat([to_float(image)[None], *still])],
-        f"An image, and beside it what {subjects.names} reconstruct of it.",
+        f"An image, and beside it its reconstruction by {subjects.names}.",
         digit=position,
         image=image.contiguous().numpy().tobytes(),
     )
@@ -301,13 +301,15 @@ def _stacked(subjects: Subjects, vectors: Mapping) -> tuple[list[str], list[torc
     first = next(iter(subjects.models))
     names = list(vectors.get(first, {}))
     if not names:
-        raise ValueError(f"the board needs a vector, or more, for {first}")
+        raise ValueError(f"the board needs one or more vectors for {first}")
     if unusable := [n for n in names if not n.isidentifier() or n[0] == "_" or hasattr(AttributeBoard, n)]:
         raise ValueError(f"{', '.join(unusable)} can't be an attribute's name: choose another, single word")
     stacked = []
     for name, mu in zip(subjects.models, subjects.mu, strict=True):
         own = vectors.get(name, {})
         if list(own) != names:
-            raise ValueError(f"all models need the same attributes, in one order; {name} has {list(own)}")
+            raise ValueError(
+                f"all models need the same attributes, in the same order; {name} has {list(own)}"
+            )
         stacked.append(torch.stack([finite(f"the vector of {a}", own[a], mu.shape[1:]) for a in names]))
     return names, stacked

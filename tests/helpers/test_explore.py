@@ -382,7 +382,7 @@ def test_arguments_that_do_not_fit_are_refused(pair, test):
         ),
         (lambda: explore.pad(pair["AE"], datasets.ImageSet(test.images[:0], test.labels[:0])), "n ≥ 1"),
         (lambda: explore.pad(pair["AE"], start=[1.0, float("nan")]), "start must be finite"),
-        (lambda: board(pair["AE"], vectors={}), "needs a vector"),
+        (lambda: board(pair["AE"], vectors={}), "needs one or more vectors"),
         (lambda: board(pair["AE"], vectors={"_models": torch.zeros(2)}), "can't be an attribute's name"),
         (lambda: explore.pad(pair["AE"], start=[1.0]), r"shape \(2,\), not \(1,\)"),
         (lambda: explore.latent_sliders(vae, start=torch.zeros(3)), r"\(16,\)"),
@@ -396,8 +396,8 @@ def test_arguments_that_do_not_fit_are_refused(pair, test):
         (lambda: board(pair["AE"], vectors={"very bold": torch.zeros(2)}), "can't be an attribute's name"),
         (lambda: board(pair["AE"], vectors={"digits": torch.zeros(2)}), "can't be an attribute's name"),
         (lambda: board(pair, vectors={"AE": right}), "the same attributes.*VAE has"),
-        (lambda: board(pair, vectors={"VAE": right}), "needs a vector, or more, for AE"),
-        (lambda: board(pair, vectors=right), "needs a vector, or more, for AE"),
+        (lambda: board(pair, vectors={"VAE": right}), "needs one or more vectors for AE"),
+        (lambda: board(pair, vectors=right), "needs one or more vectors for AE"),
         (lambda: board(pair, vectors={"AE": right, "VAE": {}}), "the same attributes"),
     ]:
         with pytest.raises(ValueError, match=message):

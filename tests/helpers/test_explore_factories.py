@@ -160,7 +160,7 @@ def test_a_morph_shows_each_models_way_and_the_blend_last(deep, test):
         ways.append(deep[name].decode((1 - t) * mu[first] + t * mu[last]))
     blend = (1 - t[..., None, None]) * x[first] + t[..., None, None] * x[last]
     alt = shows(morph, *ways, blend)
-    assert "VAE and AE; last the pixel blend" in alt and morph.title == "Morph: VAE, AE"
+    assert "VAE and AE; then the pixel blend" in alt and morph.title == "Morph: VAE, AE"
 
 
 def test_images_are_offered_by_number_or_by_themselves(pair, test):
@@ -237,7 +237,7 @@ def test_a_sheet_begins_with_an_image_and_its_reconstructions(pair, test):
     codes = [encoded(model, test, 601)[0][600:] for model in models.values()]
     seen = [model.decode(code)[0] for model, code in zip(models.values(), codes, strict=True)]
     alt = shows(sheet, [datasets.to_float(test.images[600]), *seen])
-    assert "VAE and AE reconstruct" in alt and sheet.title == "Draw: VAE, AE"
+    assert "its reconstruction by VAE and AE" in alt and sheet.title == "Draw: VAE, AE"
     assert sheet.variational == [True, False]
     for i, model in enumerate(models.values()):
         alone = explore.pad(model, datasets.ImageSet(*(part[[*range(500), 600]] for part in test)))

@@ -48,7 +48,7 @@ const INSTRUMENTS = {
     const inside = (/** @type {number[]} */ z) => z.map((value, i) => Math.min(high[i], Math.max(low[i], value)));
     const meet = (/** @type {number} */ i) => {
       real.canvas.style.visibility = i < 0 ? "hidden" : "visible";
-      caption.textContent = i < 0 ? "no real image near" : `nearest: ${digits.name(i)}`;
+      caption.textContent = i < 0 ? "no real image nearby" : `nearest: ${digits.name(i)}`;
       if (i >= 0) real.show(digits.image(i), `nearest: ${digits.name(i)}`);
     };
     const where = (/** @type {PointerEvent} */ event) => {
@@ -215,7 +215,7 @@ const INSTRUMENTS = {
     };
     again();
     b.on("image", show);
-    const hint = "Draw over it with the mouse or a finger. Or with the keyboard: the arrow keys move the pen, the space bar lowers and lifts it.";
+    const hint = "Draw over it with the mouse or a finger. Or use the keyboard: the arrow keys move the pen; the space bar lowers and lifts it.";
     b.el.append(
       make("p", { class: "ll-hint" }, hint),
       make(
@@ -244,7 +244,7 @@ async function render({ model, el }) {
     return () => b.stop.forEach((off) => off());
   } catch (error) {
     const old = typeof DecompressionStream === "undefined";
-    const why = old ? "This browser is too old for it: take one of 2023 or later." : `It failed: ${error.message}`;
+    const why = old ? "This browser is too old for it: use one from 2023 or later." : `It failed: ${error.message}`;
     el.append(make("p", { class: "ll-problem", role: "alert" }, `${model.get("title")}. ${why}`));
     throw error;
   }

@@ -49,6 +49,7 @@ for k in (1, 100):
     assert max(order, key=lambda beta: at(beta, f"bound on log p(x), k = {k}")) == 1
 assert sorted(order, key=lambda beta: at(beta, "Fréchet distance A, N(0, I)"))[:2] in ([1, 2], [2, 1])
 assert max(units[8]) < 8
+assert sorted(order, key=lambda beta: at(beta, "Fréchet distance B, N(0, I)"))[:2] == [2, 4]
 
 # %% judge-code
 assert min(known["real images"][f"judge {judge} is right"] for judge in "AB") > 0.97
@@ -85,6 +86,8 @@ assert known["real images"]["precision"] < min(
 assert (
     known["real images"]["recall"] > known["real images, blurred by 0.5"]["recall"] > known["noise"]["recall"]
 )
+soft = "Fréchet distance A, one Gaussian, equally soft"
+assert all(a > v for a, v in zip(measured["ae"][soft], measured["vae"][soft]))
 
 # %% claim-4
 for when in ("", ", at MSE 0.015"):

@@ -55,6 +55,8 @@ for kind in ("ae", "vae"):
     for name in ("slant", "width"):
         assert 0.44 < sum(ten(kind, f"{name}, share of its promise")) / 10 < 0.56
     assert sum(ten(kind, "width, class kept")) / 10 > 0.6
+lost = 1 - min(sum(ten(k, f"{name}, class kept")) / 10 for k in ("ae", "vae") for name in known)
+assert round(lost, 2) == 0.36
 
 # %% stray
 assert 3 * max(stray["AE"], stray["VAE"]) < stray["pixels"]
