@@ -46,13 +46,13 @@ class Figure(figure.Figure):
         self.alt = alt
 
     def png(self) -> bytes:
-        """The figure as a PNG, at two pixels per pixel of its size, in the 256 colours that cover it best."""
+        """The figure as a PNG, at two pixels per pixel of its size, in the 256 colours that suit it best."""
         buffer, small, drawn_by = io.BytesIO(), io.BytesIO(), PngInfo()
         self.savefig(buffer, format="png", dpi=2 * self.dpi)
         drawn_by.add_text("Software", f"Matplotlib {matplotlib.__version__}")
-        # No colour moves visibly, and the file is smaller than one of half the resolution in all its colours.
-        palette, dither = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
-        image = Image.open(buffer).convert("RGB").quantize(256, palette, dither=dither)
+        # No area's colour moves, and the file is smaller than one of half the resolution in all its colours.
+        palette, dither = Image.Quantize.MEDIANCUT, Image.Dither.NONE
+        image = Image.open(buffer).convert("RGB").quantize(256, palette, kmeans=1, dither=dither)
         image.save(small, "png", optimize=True, pnginfo=drawn_by)
         return small.getvalue()
 

@@ -178,10 +178,13 @@ def aggregate_posterior(mu: torch.Tensor, logvar: torch.Tensor, alt: str, dimens
         ax.fill_between(z[:, 0], prior, color="#999999", alpha=0.4, linewidth=0, label="prior N(0, 1)")
         ax.plot(z[:, 0], clouds.mean(dim=1), color=ORANGE, linewidth=1.8, label="all clouds together")
         for k in range(8):
-            ax.plot(z[:, 0], clouds[:, k] / 10, color=ORANGE, linewidth=0.6)
+            told = {"label": "eight single clouds, a tenth as high"} if k == 0 else {}
+            ax.plot(z[:, 0], clouds[:, k] / 10, color=BLUE, linewidth=0.6, **told)
         ax.set(xlabel=f"$z_{i + 1}$")
     axes[0].set_ylabel("density")
-    axes[0].legend(frameon=False, fontsize=8, loc="upper left")
+    fig.legend(
+        *axes[0].get_legend_handles_labels(), frameon=False, fontsize=8, ncols=3, loc="outside upper center"
+    )
     return fig
 
 
@@ -223,7 +226,7 @@ def plane_and_sheet(model: Any, images: torch.Tensor, labels: torch.Tensor, alt:
         "PCA: a plane": np.concatenate([plane, np.zeros((n * n, 1))], axis=1),
         "decoder: a bent sheet": sheet,
     }
-    fig = Figure(alt, (7.6, 3.7))
+    fig = Figure(alt, (8.6, 4.3))
     for number, (title, mesh) in enumerate(meshes.items(), start=1):
         ax = fig.add_subplot(1, 2, number, projection="3d")
         for label in range(int(labels.max()) + 1):
@@ -231,9 +234,9 @@ def plane_and_sheet(model: Any, images: torch.Tensor, labels: torch.Tensor, alt:
             ax.plot(*places[labels == label].T, look["marker"], color=look["color"], markersize=2, alpha=0.5)
         for lines in (mesh.reshape(n, n, 3), mesh.reshape(n, n, 3).swapaxes(0, 1)):
             for line in lines:
-                ax.plot(*line.T, color=BLACK, linewidth=0.7)
+                ax.plot(*line.T, color=BLACK, linewidth=0.35)
         ax.set(title=title, xlabel="component 1", ylabel="component 2", zlabel="component 3")
-        ax.tick_params(labelsize=6)
+        ax.tick_params(labelsize=7)
         ax.view_init(elev=18, azim=-60)
         ax.set_box_aspect(None, zoom=0.85)  # room for the third axis's name
     return fig
