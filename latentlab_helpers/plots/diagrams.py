@@ -178,8 +178,8 @@ def aggregate_posterior(mu: torch.Tensor, logvar: torch.Tensor, alt: str, dimens
         ax.fill_between(z[:, 0], prior, color="#999999", alpha=0.4, linewidth=0, label="prior N(0, 1)")
         ax.plot(z[:, 0], clouds.mean(dim=1), color=ORANGE, linewidth=1.8, label="all clouds together")
         for k in range(8):
-            told = {"label": "eight single clouds, a tenth as high"} if k == 0 else {}
-            ax.plot(z[:, 0], clouds[:, k] / 10, color=BLUE, linewidth=0.6, **told)
+            told = "" if k else "eight single clouds, a tenth as high"
+            ax.plot(z[:, 0], clouds[:, k] / 10, color=BLUE, linewidth=0.6, label=told)
         ax.set(xlabel=f"$z_{i + 1}$")
     axes[0].set_ylabel("density")
     fig.legend(

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "latentlab_helpers"
 GROUND = {"attributes", "datasets", "devices", "files", "models", "losses", "latent", "threads"}
 MIDDLE = {"training", "checkpoints", "metrics", "results"}
-TOP = {"plots", "explore"}
+TOP = {"check", "plots", "explore"}
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "PIL", "IPython"}
 
 
@@ -114,8 +114,9 @@ def public(path):
 @pytest.mark.parametrize("name", MODULES)
 def test_whatever_is_public_says_what_it_does(name):
     assert ast.get_docstring(ast.parse(MODULES[name].read_text("utf-8"))), "what is this module for?"
-    for node in public(MODULES[name]):
-        assert ast.get_docstring(node), node.name
+    if not name.startswith("check.tasks."):  # where the notebooks say what is asked
+        for node in public(MODULES[name]):
+            assert ast.get_docstring(node), node.name
 
 
 # What Colab had in August 2026; its own packages must survive the install.
