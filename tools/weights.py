@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from functools import partial
 
 import numpy
 import torch
@@ -35,6 +36,14 @@ MODELS = {
     },
     "classifier": (models.Classifier, {}),
 }
+# What the loss doctor shows of a loss's hidden beta
+BETAS = {
+    "vae_conv_2_beta_1_16": 1 / 16,
+    "vae_conv_2_beta_4": 4,
+    "vae_conv_2_beta_16": 16,
+    "vae_conv_2_beta_49": 49,
+}
+MODELS |= dict.fromkeys(BETAS, MODELS["vae_conv_2"])
 LOSSES = {
     "Classifier": "cross-entropy, nats per image",
     "Autoencoder": "mean squared error per pixel",
@@ -51,13 +60,17 @@ def train(name: str) -> None:
     settings = {key: RECIPE[key] for key in ("epochs", "batch_size", "lr")}
     if kind is models.Classifier:
         settings |= {"loss": losses.classification_loss, "labels": train.labels, "test_labels": test.labels}
+    told = LOSSES[kind.__name__]
+    if name in BETAS:
+        settings["loss"] = partial(losses.negative_elbo, beta=BETAS[name])
+        told = told.replace("beta = 1", f"beta = {BETAS[name]:g}")
     history = training.fit(model, train.images, test_images=test.images, seed=SEED, **settings)
     round_as_stored(model)
     measured = measure(model, test)
     path = checkpoints.save(
         model,
         checkpoints.folder() / name,
-        recipe={**RECIPE, "loss": LOSSES[kind.__name__]},
+        recipe={**RECIPE, "loss": told},
         seed=SEED,
         versions=versions(),
         test_by_epoch=history.test,

@@ -13,6 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .. import checkpoints
+from ..explore import Pad, pad
+
 Tensor = torch.Tensor
 Probe = Callable[[Tensor, Tensor, Tensor, Tensor], float]  # reconstruction, x, mu, spread → loss
 Pixelwise = Callable[[Tensor, Tensor], Tensor]
@@ -32,6 +35,14 @@ ROLES = {
 WORDS = {"logvar": "log-variance", "log sigma": "log sigma", "sigma": "sigma", "variance": "variance"}
 SPREADS = tuple(WORDS)
 BATCH = 4  # images in a probe
+# Shipped two-dimensional VAEs, by the beta that they were trained at
+SHOWN = {
+    "vae_conv_2_beta_1_16": 1 / 16,
+    "vae_conv_2": 1.0,
+    "vae_conv_2_beta_4": 4.0,
+    "vae_conv_2_beta_16": 16.0,
+    "vae_conv_2_beta_49": 49.0,
+}
 # What a loss may ask of each pixel of the decoder's output r and the image x, and what r must be
 PIXELS: dict[str, tuple[Pixelwise, str]] = {
     "Bernoulli, from probabilities": (lambda r, x: -(x * r.log() + (1 - x) * (1 - r).log()), "probabilities"),
@@ -101,6 +112,25 @@ class Diagnosis:
     sigma: float
     reductions: Mapping[str, str]
     findings: Sequence[str] = field(default_factory=list)
+
+    def show(self) -> Pad:
+        """The map of a shipped VAE that was trained at the nearest beta: its codes, and what it draws.
+
+        Returns
+        -------
+        Pad
+            Drag the point over the prior's range to see its samples.
+
+        Raises
+        ------
+        ValueError
+            If the beta is unknown, or not positive.
+        """
+        if not self.beta > 0:
+            raise ValueError("there is nothing to train at this beta: mend the loss first")
+        trained = {beta: name for name, beta in SHOWN.items()}
+        nearest = min(trained, key=lambda beta: abs(math.log(beta / self.beta)))
+        return pad(checkpoints.load(trained[nearest]))
 
     def __repr__(self) -> str:
         lines = [f"beta: {self.beta:.4g}" if math.isfinite(self.beta) else "beta: can't be told"]

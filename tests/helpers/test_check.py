@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from latentlab_helpers import check, losses
-from latentlab_helpers.check import core
+from latentlab_helpers import check, checkpoints, losses
+from latentlab_helpers.check import core, doctor
 
 # --- answers ------------------------------------------------------------------------------------------------
 
@@ -298,6 +298,22 @@ def test_what_is_wrong_with_a_loss(loss, finding, options):
 
 def test_a_right_loss_is_found_nothing_wrong_with():
     assert check.loss(per_image).findings == check.loss(losses.negative_elbo).findings == []
+
+
+def test_the_map_beside_a_diagnosis_is_of_the_nearest_beta(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(doctor, "pad", lambda model: model)
+    monkeypatch.setattr(doctor.checkpoints, "load", loaded.append)
+    for beta in (0.01, 1.5, 3, 1000):
+        check.loss(lambda r, x, mu, logvar, beta=beta: bce(r, x) + beta * kld(mu, logvar)).show()
+    assert loaded == ["vae_conv_2_beta_1_16", "vae_conv_2", "vae_conv_2_beta_4", "vae_conv_2_beta_49"]
+    with pytest.raises(ValueError, match="mend the loss"):
+        check.loss(lambda recon, x, mu, logvar: bce(recon, x) - kld(mu, logvar)).show()
+
+
+def test_the_shown_models_were_trained_at_the_betas_that_they_stand_for():
+    for name, beta in doctor.SHOWN.items():
+        assert f"beta = {beta:g}" in checkpoints.metadata(name)["recipe"]["loss"], name
 
 
 def test_a_loss_that_cant_be_examined_says_what_to_do():

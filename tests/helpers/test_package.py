@@ -61,6 +61,7 @@ def test_imports_run_one_way(name):
         **dict.fromkeys(GROUND | MIDDLE, GROUND),
         **dict.fromkeys(TOP, GROUND | MIDDLE | {"plots"}),
         "plots": GROUND | MIDDLE,
+        "check": GROUND | MIDDLE | {"plots", "explore"},
     }
     assert room in below, "a new module needs a floor"
     assert {each.split(".")[0] for each in own} - {room} <= below[room]
@@ -197,4 +198,4 @@ def test_the_wheel_brings_data_and_weights_and_works_alone(tmp_path):
     )
     shipped = {path.stem for path in (ROOT / "data" / "checkpoints").glob("*.safetensors")}
     # No notebook loads what `python course.py likelihood` has trained.
-    assert done.stdout.split() == sorted(shipped - {"vae_conv_50_binarized"}) and len(shipped) == 14
+    assert done.stdout.split() == sorted(shipped - {"vae_conv_50_binarized"}) and len(shipped) == 18
