@@ -6,14 +6,16 @@
     python course.py lint      checks form and types of code, notebooks and workflows
     python course.py build     runs every notebook in a clean kernel and saves its outputs
     python course.py weights   trains the shipped models again
-    python course.py claims    puts the ten claims to the test, in half an hour
+    python course.py claims    puts the ten claims to the test, in an hour or two
     python course.py page      writes the page of instruments, which needs no Python
+    python course.py exercises cuts the students' exercises out of the solved ones
+    python course.py grading   makes a folder in which nbgrader hands them out and grades them
     python course.py pictures  records the page for the README, and draws its thumbnails
     python course.py bench     measures how fast the course is on this machine
     python course.py home URL  writes the project's address wherever one belongs
 
-(And `likelihood`, which trains for a quarter of an hour and measures log p(x) as the literature does, and
-`attributes`, which measures the digits for the attribute board.)
+(And `likelihood`, which trains for a quarter of an hour and measures log p(x) as the literature does,
+`attributes`, which measures the digits for the attribute board, and `teaching`: what a class needs.)
 
 The first call makes an environment beside this file and installs everything into it; what follows
 the command goes on to the tool that does the work. LATENTLAB_ENV names another folder for it.
@@ -154,8 +156,10 @@ def working_copies():
     """The reader's own copies of the notebooks. One that is there already is never written to."""
     folder = state() / "my_notebooks"
     folder.mkdir(exist_ok=True)
-    for original in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        copy = folder / original.name
+    lessons = ROOT / "notebooks"  # and exercises and solutions in folders of it
+    for original in sorted([*lessons.glob("*.ipynb"), *lessons.glob("[a-z]*/*.ipynb")]):
+        copy = folder / original.relative_to(lessons)
+        copy.parent.mkdir(exist_ok=True)
         if not copy.exists():
             part = copy.with_suffix(".part")
             shutil.copyfile(original, part)
@@ -172,6 +176,7 @@ def main():
     if sys.version_info < (3, 10):
         sys.exit(f"The course needs Python 3.10 or newer; this is {sys.version.split()[0]}.")
     tools = {"build", "weights", "claims", "likelihood", "attributes", "page", "pictures", "bench", "home"}
+    tools |= {"exercises", "grading", "teaching"}
     if len(sys.argv) < 2 or sys.argv[1] not in tools | {"lab", "test", "lint"}:
         print(__doc__)
         sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)

@@ -224,6 +224,9 @@ def test_the_reader_works_on_copies_that_are_never_overwritten(checkout, capsys)
     assert copy.read_text() == "original" and not capsys.readouterr().out
     copy.write_text("the reader's own")
     (checkout / "notebooks" / "02_new.ipynb").write_text("new")
+    for room in ("exercises", ".ipynb_checkpoints"):
+        (checkout / "notebooks" / room).mkdir()
+        (checkout / "notebooks" / room / "01_autoencoder.ipynb").write_text("tasks")
     (checkout / "notebooks" / "01_autoencoder.ipynb").write_text("improved")
     (checkout / "latentlab.html").write_text("the page")
     later = copy.stat().st_mtime + 10
@@ -231,6 +234,8 @@ def test_the_reader_works_on_copies_that_are_never_overwritten(checkout, capsys)
     assert course.working_copies() == copy.parent
     assert copy.read_text() == "the reader's own"
     assert (copy.parent / "02_new.ipynb").read_text() == "new"
+    assert (copy.parent / "exercises" / "01_autoencoder.ipynb").read_text() == "tasks"
+    assert not (copy.parent / ".ipynb_checkpoints").exists()
     assert (copy.parent / "latentlab.html").read_text() == "the page"
     assert re.search("01_autoencoder.ipynb has changed", capsys.readouterr().out)
     assert (checkout / "notebooks" / "01_autoencoder.ipynb").read_text() == "improved"
@@ -244,6 +249,7 @@ def test_git_ignores_what_the_course_makes():
         ".latentlab.lock",
         ".latentlab-lowest/x",
         "my_notebooks/01_autoencoder.ipynb",
+        "handout/notebooks/01_autoencoder.ipynb",
     ):
         assert subprocess.run(["git", "check-ignore", "-q", name], cwd=ROOT).returncode == 0, name
 

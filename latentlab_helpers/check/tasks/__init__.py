@@ -1,6 +1,6 @@
 """The tasks of all exercises, by number; one file per lesson."""
 
 from ..core import Task
-from . import lesson_02
+from . import lesson_01, lesson_02
 
-TASKS: dict[str, Task] = {**lesson_02.TASKS}
+TASKS: dict[str, Task] = {**lesson_01.TASKS, **lesson_02.TASKS}

@@ -1,10 +1,20 @@
-"""The exercises of lesson 02: the VAE and its loss."""
+"""The exercises of lesson 02: the cloud, the loss and its reductions, a tighter bound, a control."""
 
 from __future__ import annotations
 
-import torch
+import functools
+import math
+from collections.abc import Callable
+from itertools import cycle, product
+from typing import Any, cast
 
-from ..core import Function, Mistake, Task
+import torch
+from torch.nn import functional as F
+
+from ... import checkpoints, datasets
+from ...models import VariationalAutoencoder
+from ..core import Behaviour, Function, Mistake, Task, Value
+from .trials_02 import reparameterize, shuffle
 
 
 def kl(mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
@@ -21,34 +31,189 @@ def _kl_sizes(mu: torch.Tensor, _: torch.Tensor) -> dict[str, float]:
     return {"images": mu.shape[0], "latent dimensions": mu.shape[1]}
 
 
+# 02.3: each of the four pairs of reductions once in four inputs
+
+_PAIRS = cycle(product((True, False), repeat=2))
+
+
+def _reductions(generator: torch.Generator) -> tuple[int, int, bool, bool]:
+    pixels = int(torch.randint(500, 900, (), generator=generator))
+    over_pixels, over_latents = next(_PAIRS)
+    return pixels, int(torch.randint(3, 60, (), generator=generator)), over_pixels, over_latents
+
+
+def _beta(pixels: float, latents: float, mean_over_pixels: bool, mean_over_latents: bool) -> float:
+    return (pixels if mean_over_pixels else 1) / (latents if mean_over_latents else 1)
+
+
+# 02.4: every combination of the broken loss's faults that may be left
+
+
+def _batch(generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+    mu, logvar = _clouds(generator)
+    logits, x = torch.randn(2, len(mu), 1, 28, 28, generator=generator)
+    return 2 * logits, x.sigmoid(), 2 * mu, logvar  # clouds that cost enough to show beside 784 pixels
+
+
+EXTREME = (torch.full((2, 1, 28, 28), 300.0), torch.full((2, 1, 28, 28), 0.3), *torch.zeros(2, 2, 3))
+
+
+def _loss(again: bool, bce: int, kls: int, sign: int) -> Callable[..., torch.Tensor]:
+    def loss(o: torch.Tensor, x: torch.Tensor, mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
+        entropy = F.binary_cross_entropy_with_logits(o.sigmoid() if again else o, x, reduction="sum") / len(x)
+        n, d = mu.shape
+        divide: dict[int, float] = {1: 1, 0: n, -1: 1 / 784, -2: n / 784, 2: 1 / d}
+        return entropy * divide[bce] + sign * kl(mu, logvar) * divide[kls]
+
+    return loss
+
+
+FAULTS: list[dict[str, Any]] = [
+    {"": False, "the sigmoid is taken twice: this cross-entropy wants logits": True},
+    {"": 1, "the cross-entropy is a mean over the pixels; nats per image are a sum": -1,
+     "the cross-entropy is a sum over the images, too": 0,
+     "the cross-entropy is a mean over pixels and a sum over images; it is the other way round": -2},
+    {"": 1, "the KL is a mean over the latent dimensions, which hides a beta": 2,
+     "the KL is a sum over the images, too": 0},
+    {"": 1, "the KL has the wrong sign: it would reward clouds off the prior": -1, "the KL is missing": 0},
+]  # fmt: skip
+
+
+def _left() -> list[Mistake]:
+    made = [list(zip(*parts, strict=True)) for parts in product(*(fault.items() for fault in FAULTS))]
+    known = [([hint for hint in hints if hint], _loss(*values)) for hints, values in made]
+    return [Mistake("; besides, ".join(hints), does) for hints, does in sorted(known, key=_number) if hints]
+
+
+def _number(fault: tuple[list[str], Any]) -> int:
+    return len(fault[0])
+
+
+# 02.5: logs of weights that a plain exp still bears, and of some that it doesn't
+
+WIDE, FAR = torch.linspace(-1, 2, 28).view(7, 4), torch.tensor([-1000.0, 0.0, 900.0, 1800.0])
+
+
+def _weights(generator: torch.Generator) -> tuple[torch.Tensor]:
+    k, batch = (int(torch.randint(low, low + 9, (), generator=generator)) for low in (13, 3))
+    return (1.5 * torch.randn(k, batch, generator=generator) + torch.randn(batch, generator=generator),)
+
+
+# 02.6: where the KL of a trained VAE goes
+
+
+@functools.cache
+def _costs() -> tuple[torch.Tensor, torch.Tensor]:
+    """The KL of each test image in each dimension, and mu."""
+    vae = cast(VariationalAutoencoder, checkpoints.load("vae_mlp_16"))
+    with torch.no_grad():
+        mu, logvar = vae.encode(datasets.to_float(datasets.load("mnist", "test").images))
+    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar), mu
+
+
+def _share(choose: Callable[[torch.Tensor, torch.Tensor], Any]) -> Callable[[], float]:
+    """What the chosen dimensions pay, as a share of all."""
+    return lambda: float(_costs()[0].mean(0)[choose(*_costs())].sum() / _costs()[0].mean(0).sum())
+
+
+def _top(n: int) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    return lambda costs, _: costs.mean(0).topk(n).indices
+
+
 TASKS: dict[str, Task] = {
     "02.1": Function(
-        right=kl,
-        inputs=_clouds,
-        sizes=_kl_sizes,
-        gradient=True,
+        right=kl, inputs=_clouds, sizes=_kl_sizes, gradient=True,
         returns="one number, the mean over the batch",
-        mistakes=[
-            Mistake(
-                "the -1 is missing: with mu = 0 and logvar = 0 the KL must be 0",
+        mistakes=[Mistake(hint, does) for hint, does in {
+            "the -1 is missing: with mu = 0 and logvar = 0 the KL must be 0":
                 lambda mu, logvar: 0.5 * (mu.square() + logvar.exp() - logvar).sum() / len(mu),
-            ),
-            Mistake(
-                "the term -logvar is missing: nothing keeps sigma from shrinking to 0",
+            "the term -logvar is missing: nothing keeps sigma from shrinking to 0":
                 lambda mu, logvar: 0.5 * (mu.square() + logvar.exp() - 1).sum() / len(mu),
-            ),
-            Mistake(
-                "logvar has the wrong sign: a wide cloud would be free of charge",
+            "logvar has the wrong sign: a wide cloud would be free of charge":
                 lambda mu, logvar: 0.5 * (mu.square() + logvar.exp() - 1 + logvar).sum() / len(mu),
-            ),
-            Mistake(
-                "mu must be squared",
-                lambda mu, logvar: 0.5 * (mu + logvar.exp() - 1 - logvar).sum() / len(mu),
-            ),
-            Mistake(
-                "logvar is taken for log sigma: logvar.exp() is the variance already, so don't square it",
+            "mu must be squared": lambda mu, logvar: 0.5 * (mu + logvar.exp() - 1 - logvar).sum() / len(mu),
+            "logvar is taken for log sigma: logvar.exp() is the variance already; don't double logvar":
                 lambda mu, logvar: 0.5 * (mu.square() + (2 * logvar).exp() - 1 - 2 * logvar).sum() / len(mu),
-            ),
+        }.items()],
+    ),
+    "02.2": Behaviour(reparameterize),
+    "02.3": Function(
+        right=_beta, inputs=_reductions, sizes=lambda p, d, *_: {"pixels": p, "latent dimensions": d},
+        mistakes=[Mistake(hint, does) for hint, does in {
+            "upside down: a mean over pixels makes the reconstruction small, and so the KL heavy":
+                lambda p, d, *means: 1 / _beta(p, d, *means),
+            "the latents' mean makes the KL smaller, so it belongs below the line":
+                lambda p, d, mp, ml: (p if mp else 1) * (d if ml else 1),
+            "the mean over pixels works the other way: it makes the reconstruction smaller":
+                lambda p, d, mp, ml: 1 / ((p if mp else 1) * (d if ml else 1)),
+            "the two means are mixed up: which is over what?": lambda p, d, mp, ml: _beta(p, d, ml, mp),
+            "True stands for a mean, and not for a sum": lambda p, d, mp, ml: _beta(p, d, not mp, not ml),
+            "right where both are means; where one is a sum, it divides by nothing": lambda p, d, *_: p / d,
+            "the mean over the latents is never used": lambda p, d, mp, ml: p if mp else 1,
+            "the mean over the pixels is never used": lambda p, d, mp, ml: 1 / (d if ml else 1),
+            "the two factors don't add up: they multiply": lambda p, d, mp, ml: p * mp - d * ml,
+            "a sum divides by 1, not by 0": lambda p, d, mp, ml: (p if mp else 0) / (d if ml else 1),
+        }.items()],
+    ),
+    "02.4": Function(
+        right=_loss(False, 1, 1, 1), inputs=_batch, gradient=True, rel=1e-4,
+        returns="one number, in nats per image", extremes=[EXTREME],
+        sizes=lambda o, x, mu, logvar: {"images": len(x), "pixels": 784, "latent dimensions": mu.shape[1]},
+        mistakes=[
+            *_left(),
+            Mistake("that is the squared error; the lesson's coin for each pixel gives the cross-entropy",
+                    lambda o, x, mu, logvar: (o.sigmoid() - x).square().sum() / len(x) + kl(mu, logvar)),
+            Mistake("the minus is missing before the sum over x log p + (1 - x) log(1 - p)",
+                    lambda o, x, mu, logvar: kl(mu, logvar) - _loss(False, 1, 1, 0)(o, x, mu, logvar)),
+            Mistake("the dark pixels are missing: (1 - x) log(1 - p) counts as well",
+                    lambda o, x, mu, logvar: kl(mu, logvar) - (x * F.logsigmoid(o)).sum() / len(x)),
         ],
     ),
-}
+    "02.5": Function(
+        right=lambda w: torch.logsumexp(w, 0) - math.log(len(w)), inputs=_weights, gradient=True,
+        rel=1e-4, sizes=lambda w: {"samples": w.shape[0], "images": w.shape[1]},
+        returns="one number for each image", extremes=[(WIDE - 1000,), (WIDE + FAR,)],
+        mistakes=[Mistake(hint, does) for hint, does in {
+            "log k is missing: that is the log of a sum, not of a mean": lambda w: w.logsumexp(0),
+            "that is the mean of the logs, the ELBO; the mean comes first": lambda w: w.mean(0),
+            "the mean runs over the images; it belongs over the k samples of each":
+                lambda w: w.logsumexp(1) - math.log(w.shape[1]),
+            "the mean runs over the images, and log k is missing, too": lambda w: w.logsumexp(1),
+            "divided by k after the log: inside the log a division, outside it - log k":
+                lambda w: w.logsumexp(0) / len(w),
+            "k is subtracted where log k is meant": lambda w: w.logsumexp(0) - len(w),
+            "log k has the wrong sign": lambda w: w.logsumexp(0) + math.log(len(w)),
+            "k is the number of samples; you subtract the log of the number of images":
+                lambda w: w.logsumexp(0) - math.log(w.shape[1]),
+            "that is the largest weight alone": lambda w: w.amax(0),
+            "the log is missing in the end": lambda w: w.exp().mean(0),
+            "the weights come as logs: exp before the mean, log after it": lambda w: w.mean(0).log(),
+            "the log is missing in the end, and a sum stands for the mean": lambda w: w.exp().sum(0),
+            "the samples of all images are thrown together":
+                lambda w: w.flatten().logsumexp(0) - math.log(w.numel()),
+        }.items()],
+    ),
+    "02.6": Value(
+        right=_share(_top(4)), rel=0.004,
+        mistakes={
+            "these are nats; divide them by the KL of all 16 dimensions":
+                lambda: float(_costs()[0].mean(0).topk(4).values.sum()),
+            "these are the nats of all dimensions": lambda: float(_costs()[0].mean(0).sum()),
+            "a mean over the four, where their sum is asked": lambda: _share(_top(4))() / 4,
+            "that is the dearest dimension alone": _share(_top(1)),
+            "that is a share of three; asked are four": _share(_top(3)),
+            "that is a share of five; asked are four": _share(_top(5)),
+            "these are the first four; take the four with the largest KL": _share(lambda *_: slice(4)),
+            "these are the last four; take the four with the largest KL": _share(lambda *_: slice(12, 16)),
+            "these are the four cheapest": _share(lambda costs, mu: (-costs.mean(0)).topk(4).indices),
+            "these are the four whose mu varies most; asked are the four with the largest KL":
+                _share(lambda costs, mu: mu.var(0).topk(4).indices),
+            "that is what the other twelve pay": lambda: 1 - _share(_top(4))(),
+            "each image has its own four there; average over the images first, then choose":
+                lambda: float((_costs()[0].topk(4).values.sum(1) / _costs()[0].sum(1)).mean()),
+            "each image has its own four there; average over images first, and choose then":
+                lambda: float(_costs()[0].topk(4).values.sum() / _costs()[0].sum()),
+        },
+    ),
+    "02.7": Behaviour(shuffle),
+}  # fmt: skip

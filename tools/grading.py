@@ -1,0 +1,93 @@
+"""Make a folder in which nbgrader hands out the exercises, collects and grades them.
+
+    python course.py grading FOLDER [--students FILE]
+
+FILE has a student's name in each line. Then nbgrader's own commands, run in FOLDER:
+
+    python course.py grading FOLDER generate_assignment 01_autoencoder     release/: what the students get
+    (put what they hand in into FOLDER/submitted/STUDENT/01_autoencoder/01_autoencoder.ipynb)
+    python course.py grading FOLDER autograde 01_autoencoder               runs and grades it
+    python course.py grading FOLDER generate_feedback 01_autoencoder       feedback/: a page for each
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+
+from latentlab_helpers.files import write_whole
+from tools.exercises import NOTEBOOKS, STUB
+
+CONFIG = '''"""nbgrader's settings for LatentLab's exercises; written by `python course.py grading`."""
+
+c = get_config()
+c.CourseDirectory.course_id = "latentlab"
+c.CourseDirectory.db_students = {students!r}
+c.ClearSolutions.code_stub = {{"python": {stub!r}}}
+c.ClearSolutions.enforce_metadata = False
+c.ExecutePreprocessor.timeout = 120
+'''
+
+
+def source_of(solved: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A solved exercise as nbgrader wants it: without the cells that give reasons, and without outputs."""
+    solved.cells = [cell for cell in solved.cells if "solution" not in cell.metadata.get("tags", [])]
+    for cell in solved.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return solved
+
+
+def make(folder: Path, students: list[str]) -> list[str]:
+    """Write the folder; the assignments' names."""
+    if folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} isn't empty: name a new folder")
+    names = []
+    for path in sorted((NOTEBOOKS / "solutions").glob("*.ipynb")):
+        place = folder / "source" / path.stem
+        place.mkdir(parents=True)
+        notebook = source_of(nbformat.read(path, as_version=4))
+        write_whole(place / path.name, nbformat.writes(notebook) + "\n")
+        names.append(path.stem)
+    settings = CONFIG.format(students=[{"id": name} for name in students], stub=STUB)
+    write_whole(folder / "nbgrader_config.py", settings)
+    return names
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python course.py grading", description="Make nbgrader's folder.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--students", type=Path, metavar="FILE", help="a name in each line")
+    parser.add_argument("nbgrader", nargs="*", help="a command of nbgrader's, to run in FOLDER")
+    asked, options = parser.parse_known_args()
+    if asked.nbgrader:
+        if not (asked.folder / "nbgrader_config.py").is_file():
+            print(f"{asked.folder} is no grading folder yet: python course.py grading {asked.folder}")
+            return 1
+        return run(asked.folder, [*asked.nbgrader, *options])
+    try:
+        lines = asked.students.read_text("utf-8").splitlines() if asked.students else []
+        names = make(asked.folder, [line.strip() for line in lines if line.strip()])
+    except OSError as error:
+        print(f"the folder wasn't made: {error}")
+        return 1
+    print(f"{asked.folder} is ready, for {', '.join(names)}. Next:")
+    for step in ("generate_assignment", "autograde", "generate_feedback"):
+        print(f"    python course.py grading {asked.folder} {step} {names[0]}")
+    return 0
+
+
+def run(folder: Path, command: list[str]) -> int:
+    """Run a command of nbgrader's, which looks for others of its environment on the path."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    line = [sys.executable, "-m", "nbgrader", *command]
+    return subprocess.run(line, cwd=folder, env={**os.environ, "PATH": path}).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
