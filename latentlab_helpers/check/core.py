@@ -437,8 +437,7 @@ def _close(a: Any, b: Any, rel: float) -> bool:
 
 
 def _agree(given: list[Any], made: list[Any] | None, rel: float) -> bool:
-    fit = made is not None and all(_close(a, b, rel) for a, b in zip(given, made, strict=True))
-    return fit and all(np.isfinite(value).any() for value in given)  # two kinds of NaN needn't be one mistake
+    return made is not None and all(_close(a, b, rel) for a, b in zip(given, made, strict=True))
 
 
 def _try(does: Callable[..., Any], cases: list[tuple]) -> list[Any] | None:
