@@ -27,14 +27,22 @@ STUB = "pass  # your code here"  # nothing that a notebook would show, and a fun
 SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n.*?^[ \t]*### END SOLUTION", re.S | re.M)
 
 
+def without_reasons(solved: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A solved exercise without the cells that give reasons, and without outputs."""
+    bare = copy.deepcopy(solved)
+    bare.cells = [cell for cell in bare.cells if "solution" not in cell.metadata.get("tags", [])]
+    for cell in bare.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return bare
+
+
 def cut(solved: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """The student's version of a solved exercise, without outputs."""
-    student = copy.deepcopy(solved)
-    student.cells = [cell for cell in student.cells if "solution" not in cell.metadata.get("tags", [])]
+    student = without_reasons(solved)
     for cell in student.cells:
         if cell.cell_type == "code":
             cell.source = SOLUTION.sub(rf"\1{STUB}", cell.source)
-            cell.outputs, cell.execution_count = [], None
         if "BEGIN SOLUTION" in cell.source or "END SOLUTION" in cell.source:
             raise ValueError(f"cell {cell.id}: a solution needs both of its marks, in a code cell")
     return student
@@ -64,10 +72,15 @@ def write(solution: Path, exercise: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def hand_out(folder: Path) -> None:
-    """Write what a class gets: lessons, exercises and the page, and no solution."""
+def refuse_full(folder: Path) -> None:
+    """Raise FileExistsError for a folder with something in it, which would be mixed with what is written."""
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder} isn't empty: name a new folder, or empty this one")
+
+
+def hand_out(folder: Path) -> None:
+    """Write what a class gets: lessons, exercises and the page, and no solution."""
+    refuse_full(folder)
     leave = shutil.ignore_patterns("solutions", ".*", "__pycache__")
     shutil.copytree(NOTEBOOKS, folder / "notebooks", ignore=leave, dirs_exist_ok=True)
     for name in ("latentlab.html", "LICENSE"):
@@ -94,8 +107,8 @@ def main() -> int:
     if not chosen or {path.name[:2] for path in chosen} < set(asked.lessons):
         print(f"there are exercises for {', '.join(path.name[:2] for path in solved)}")
         return 2
-    stale = [path for path in chosen if not is_current(path, NOTEBOOKS / "exercises" / path.name)]
     if asked.check:
+        stale = [path for path in chosen if not is_current(path, NOTEBOOKS / "exercises" / path.name)]
         for path in stale:
             print(f"exercises/{path.name} isn't the cut of its solution: python course.py exercises")
         return bool(stale)

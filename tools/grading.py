@@ -21,7 +21,7 @@ from pathlib import Path
 import nbformat
 
 from latentlab_helpers.files import write_whole
-from tools.exercises import NOTEBOOKS, STUB
+from tools.exercises import NOTEBOOKS, STUB, refuse_full, without_reasons
 
 CONFIG = '''"""nbgrader's settings for LatentLab's exercises; written by `python course.py grading`."""
 
@@ -34,24 +34,14 @@ c.ExecutePreprocessor.timeout = 120
 '''
 
 
-def source_of(solved: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A solved exercise as nbgrader wants it: without the cells that give reasons, and without outputs."""
-    solved.cells = [cell for cell in solved.cells if "solution" not in cell.metadata.get("tags", [])]
-    for cell in solved.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    return solved
-
-
 def make(folder: Path, students: list[str]) -> list[str]:
     """Write the folder; the assignments' names."""
-    if folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} isn't empty: name a new folder")
+    refuse_full(folder)
     names = []
     for path in sorted((NOTEBOOKS / "solutions").glob("*.ipynb")):
         place = folder / "source" / path.stem
         place.mkdir(parents=True)
-        notebook = source_of(nbformat.read(path, as_version=4))
+        notebook = without_reasons(nbformat.read(path, as_version=4))
         write_whole(place / path.name, nbformat.writes(notebook) + "\n")
         names.append(path.stem)
     settings = CONFIG.format(students=[{"id": name} for name in students], stub=STUB)

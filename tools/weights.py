@@ -17,6 +17,7 @@ import torch
 import torchvision
 
 from latentlab_helpers import checkpoints, datasets, losses, metrics, models, training
+from latentlab_helpers.check.doctor import SHOWN
 
 RECIPE = {
     "data": "mnist",
@@ -37,12 +38,7 @@ MODELS = {
     "classifier": (models.Classifier, {}),
 }
 # What the loss doctor shows of a loss's hidden beta
-BETAS = {
-    "vae_conv_2_beta_1_16": 1 / 16,
-    "vae_conv_2_beta_4": 4,
-    "vae_conv_2_beta_16": 16,
-    "vae_conv_2_beta_49": 49,
-}
+BETAS = {name: beta for name, beta in SHOWN.items() if name not in MODELS}
 MODELS |= dict.fromkeys(BETAS, MODELS["vae_conv_2"])
 LOSSES = {
     "Classifier": "cross-entropy, nats per image",

@@ -18,13 +18,18 @@ from typing import Any
 import numpy as np
 import torch
 
-HERE = str(Path(__file__).resolve().parent)
+COURSE = str(Path(__file__).resolve().parents[1])
 SIGNS = {
     "not answered yet": "○ Not answered yet",
     "right": "✔ Right",
     "wrong": "✘ Not yet",
     "raised": "⚠ Your code raised",
 }
+
+
+# The instructions of a function that does nothing; the first three whatever they take, the others a constant
+UNCONDITIONAL = {"RESUME", "NOP", "COPY_FREE_VARS"}
+EMPTY = {"RETURN_CONST", "LOAD_CONST", "RETURN_VALUE", "POP_TOP", "CACHE"}
 
 
 @dataclass(frozen=True)
@@ -121,8 +126,8 @@ class Function:
             if not _close(_value(answer(*_copies(case))), _value(self.right(*_copies(case))), self.rel):
                 raise Wrong(
                     "right on usual numbers, and wrong on extreme ones: a large exponential overflows, or "
-                    "log(0) is infinite. Rewrite it so that neither is ever computed (logsumexp, "
-                    "*_with_logits)"
+                    "log(0) is infinite. Rewrite it so that neither is ever computed "
+                    "(logsumexp, *_with_logits)"
                 )
         if self.gradient:
             self.check_gradient(answer, cases[0])
@@ -150,8 +155,7 @@ class Function:
         if any(not np.isfinite(value).all() for value in given):
             return (
                 "the result isn't finite (NaN or infinite): look for log(0), a division by 0, an "
-                "exponential that "
-                "overflows"
+                "exponential that overflows"
             )
         if all(_close(value, given[0], self.rel) for value in given[1:]):
             return (
@@ -296,24 +300,10 @@ def unanswered(answer: Any) -> bool:
     """Whether an answer is still the placeholder: `...`, None, or a function without a body."""
     if answer is ... or answer is None:
         return True
-    if isinstance(answer, types.FunctionType):
-        empty = {
-            "RESUME",
-            "RETURN_CONST",
-            "LOAD_CONST",
-            "RETURN_VALUE",
-            "NOP",
-            "POP_TOP",
-            "CACHE",
-            "COPY_FREE_VARS",
-        }
-        return all(
-            step.opname in empty
-            and step.argval in (None, ..., 0, "")
-            or step.opname in ("RESUME", "NOP", "COPY_FREE_VARS")
-            for step in dis.get_instructions(answer)
-        )
-    return False
+    return isinstance(answer, types.FunctionType) and all(
+        step.opname in UNCONDITIONAL or step.opname in EMPTY and step.argval in (None, ..., 0, "")
+        for step in dis.get_instructions(answer)
+    )
 
 
 def raised(error: BaseException, answers: tuple) -> str:
@@ -322,11 +312,10 @@ def raised(error: BaseException, answers: tuple) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     mine = [frame for frame in frames if frame.filename in own]
     if not mine:  # a helper of the reader's, or a call that didn't fit
-        shared = str(Path(HERE).parent)
         mine = [
             f
             for f in frames
-            if not f.filename.startswith(shared)
+            if not f.filename.startswith(COURSE)
             and "site-packages" not in f.filename
             and "/lib/python" not in f.filename
             and "\\lib\\" not in f.filename.lower()
@@ -380,19 +369,6 @@ def factor(given: list[Any], right: list[Any], sizes: Sequence[Mapping[str, floa
         return f"your result is the right one, multiplied by {ratios[0]:.4g}: a constant factor is wrong"
     return ""
 
-
-# The instructions of a function whose body is `...`, in Python 3.10 to 3.14
-NOTHING = {
-    "RESUME",
-    "NOP",
-    "POP_TOP",
-    "CACHE",
-    "COPY_FREE_VARS",
-    "RETURN_VALUE",
-    "LOAD_SMALL_INT",
-    "NOT_TAKEN",
-}
-RETURNS = {"RETURN_CONST", "LOAD_CONST"}
 
 PLAIN = {
     1.0: "", -1.0: "with the wrong sign", 2.0: "doubled: a factor ½ is missing",

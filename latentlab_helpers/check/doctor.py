@@ -128,9 +128,8 @@ class Diagnosis:
         """
         if not self.beta > 0:
             raise ValueError("there is nothing to train at this beta: mend the loss first")
-        trained = {beta: name for name, beta in SHOWN.items()}
-        nearest = min(trained, key=lambda beta: abs(math.log(beta / self.beta)))
-        return pad(checkpoints.load(trained[nearest]))
+        nearest = min(SHOWN, key=lambda name: abs(math.log(SHOWN[name] / self.beta)))
+        return pad(checkpoints.load(nearest))
 
     def __repr__(self) -> str:
         lines = [f"beta: {self.beta:.4g}" if math.isfinite(self.beta) else "beta: can't be told"]
@@ -250,8 +249,7 @@ def loss(
     if spread and spread != spread_name:
         findings.append(
             f"{WORDS[spread_name]} is taken for {WORDS[spread]}: the argument is named as the one, "
-            "and the KL is "
-            "that of the other"
+            "and the KL is that of the other"
         )
     wants = PIXELS[likelihood][1] if likelihood in PIXELS else ""
     gives = decoder or ("logits" if "logits" in roles else None)
@@ -260,10 +258,8 @@ def loss(
             "logits are taken for probabilities: apply the sigmoid first, or use "
             "binary_cross_entropy_with_logits"
             if gives == "logits"
-            else (
-                "probabilities are taken for logits: a sigmoid is applied that the decoder has "
-                "applied already"
-            )
+            else "probabilities are taken for logits: a sigmoid is applied that the decoder has applied "
+            "already"
         )
     single = _prober(function, roles, (*form[:2], torch.float32), options)  # the precision of training
     findings += _extremes(single, image_shape, few, wants, spread or spread_name)
@@ -290,8 +286,7 @@ def _roles(function: Callable[..., Any]) -> list[str]:
         return usual
     raise ValueError(
         f"can't tell what the arguments ({', '.join(needed)}) are: say so with takes=, such as "
-        f"takes={usual}, and give "
-        "the others by name"
+        f"takes={usual}, and give the others by name"
     )
 
 
@@ -401,8 +396,7 @@ def _unknown_pixels(probe: Probe, image_shape: Sequence[int], sizes: tuple[int, 
     if not math.isclose(whole, parts, rel_tol=1e-3):
         return (
             "the reconstruction is no likelihood: it isn't a sum over pixels (a root, a norm or a "
-            "product is taken of "
-            "all of them), so no beta can be told"
+            "product is taken of all of them), so no beta can be told"
         )
     return (
         "the reconstruction is a sum over pixels, but no likelihood that is known here, so no "
@@ -461,26 +455,25 @@ def _extremes(
     """Where a usual value makes the loss infinite or NaN."""
     r, x, mu, s = _inputs(image_shape, (3, sizes[1]), 5)
     white = (x > 0.5).to(x)
+
+    def fails(*values: Tensor) -> bool:
+        try:
+            return not math.isfinite(probe(*values))
+        except Exception:  # such as PyTorch's own refusal of a probability outside [0, 1]
+            return True
+
     found = []
     tried = {
-        "probabilities": {"a probability of exactly 0 or 1": 1 - white},
-        "logits": {"logits of ±200": 400 * white - 200},
+        "probabilities": ("a probability of exactly 0 or 1", 1 - white),
+        "logits": ("logits of ±200", 400 * white - 200),
     }
-    for what, extreme in tried.get(wants, {}).items():
-        try:
-            fine = math.isfinite(probe(extreme, white, mu, s))
-        except Exception:
-            fine = False
-        if not fine:
-            found.append(
-                f"not finite at {what}: use torch's binary_cross_entropy, or better its version with logits"
-            )
+    if wants in tried and fails(tried[wants][1], white, mu, s):
+        found.append(
+            f"not finite at {tried[wants][0]}: use torch's binary_cross_entropy, or better its version with "
+            "logits"
+        )
     small = {"logvar": -200.0, "log sigma": -100.0, "sigma": 1e-30, "variance": 1e-30}[spread]
-    try:
-        fine = math.isfinite(probe(r, x, mu, torch.full_like(s, small)))
-    except Exception:
-        fine = False
-    if not fine:
+    if fails(r, x, mu, torch.full_like(s, small)):
         found.append(
             "not finite for a very narrow cloud: let the encoder give logvar, and take no logarithm of sigma"
         )

@@ -18,6 +18,7 @@ import latentlab_helpers
 from latentlab_helpers import latent, losses, metrics, models, training
 from tools import figures
 from tools.outputs import WIDGET, largest_difference, pictures, same_artist, same_numbers
+from tools.teaching.measures import reading
 
 LIVE = {figures.LIVE, "live-numbers"}
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,12 +103,8 @@ def test_a_notebook_is_small(path):
 
 def test_a_lesson_is_no_longer_than_a_lesson(notebook):
     """At most 70 cells, and 3,000 words of prose: formulas, folded parts and sources don't count."""
-    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    prose = re.sub(r"<details>.*?</details>|\$\$.*?\$\$", "", prose, flags=re.S).partition("**Sources.**")[0]
-    words = re.findall(r"[A-Za-z][\w'’-]*", re.sub(r"\$.*?\$|`.*?`", "x", prose, flags=re.S))
-    assert len(notebook.cells) <= 70 and len(words) <= 3000, (
-        f"{len(notebook.cells)} cells, {len(words)} words"
-    )
+    words = reading(notebook)["words"]
+    assert len(notebook.cells) <= 70 and words <= 3000, f"{len(notebook.cells)} cells, {words} words"
 
 
 def test_cells_are_small(notebook):

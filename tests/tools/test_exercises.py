@@ -1,5 +1,6 @@
 """The students' exercises are cut out of the solved ones, and nothing of a solution is left in them."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -7,10 +8,11 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from latentlab_helpers.check import TASKS
+from latentlab_helpers.check import TASKS, task
 from tools import exercises
 
 SOLVED = sorted((exercises.NOTEBOOKS / "solutions").glob("*.ipynb"))
+ARGUMENTS = re.compile(r'check\.task\("(.+?)", (.+)\)')
 names = pytest.mark.parametrize("path", SOLVED, ids=lambda path: path.stem)
 
 
@@ -46,6 +48,31 @@ def test_an_exercise_has_its_tasks(path):
     for number in numbers:
         assert "Not answered yet" in said["check-" + number.replace(".", "-")]
         assert "✔ Right" in right["check-" + number.replace(".", "-")]
+
+
+def answers(notebook: nbformat.NotebookNode) -> dict:
+    """What each task's check is given, made by the notebook's own answer cells."""
+    cells, space = {cell.id: cell.source for cell in notebook.cells}, {}
+    for name, source in cells.items():
+        if name == "setup" or name.startswith("answer"):
+            exec(source, space)
+    calls = (ARGUMENTS.fullmatch(source) for name, source in cells.items() if name.startswith("check"))
+    return {call[1]: space[call[2]] for call in calls}
+
+
+@names
+def test_the_solution_answers_all_tasks_rightly(path):
+    made = answers(nbformat.read(path, as_version=4))
+    assert list(made) == [number for number in TASKS if number.startswith(path.name[:2])]
+    assert {number: repr(task(number, answer)) for number, answer in made.items()} == {
+        number: f"{number} ✔ Right." for number in made
+    }
+
+
+@names
+def test_a_student_begins_with_answers_that_are_not_answered(path):
+    for number, answer in answers(exercises.cut(nbformat.read(path, as_version=4))).items():
+        assert task(number, answer).status == "not answered yet", number
 
 
 def solved() -> nbformat.NotebookNode:

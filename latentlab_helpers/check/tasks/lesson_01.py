@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from ... import checkpoints, datasets, metrics
+from ...losses import mse
 from ...models import Autoencoder
 from ..core import Behaviour, Function, Mistake, Task, Value
 from .trials_01 import linear_control, parameters, train_step
@@ -85,7 +86,7 @@ def _at(errors: dict[int, float], limit: float) -> int:
 
 TASKS: dict[str, Task] = {
     "01.1": Function(
-        right=lambda o, x: (o.sigmoid() - x).square().mean(), inputs=_images, gradient=True,
+        right=mse, inputs=_images, gradient=True,
         sizes=lambda o, x: {"images": len(x), "pixels": 784}, returns="one number, the mean over all pixels",
         mistakes=_known({
             "logits aren't pixels yet: the sigmoid is missing": lambda o, x: (o - x).square().mean(),

@@ -12,13 +12,10 @@ import torch
 from torch.nn import functional as F
 
 from ... import checkpoints, datasets
+from ...losses import kl_divergence as kl
 from ...models import VariationalAutoencoder
 from ..core import Behaviour, Function, Mistake, Task, Value
 from .trials_02 import reparameterize, shuffle
-
-
-def kl(mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
-    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum() / len(mu)
 
 
 def _clouds(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
