@@ -2,7 +2,8 @@
 
     python course.py grading FOLDER [--students FILE]
 
-FILE has a student's name in each line. Then nbgrader's own commands, run in FOLDER:
+FILE has a student's name in each line, or in its column "id" if it is a table (.csv). Then nbgrader's
+own commands, run in FOLDER:
 
     python course.py grading FOLDER generate_assignment 01_autoencoder     release/: what the students get
     (put what they hand in into FOLDER/submitted/STUDENT/01_autoencoder/01_autoencoder.ipynb)
@@ -13,6 +14,7 @@ FILE has a student's name in each line. Then nbgrader's own commands, run in FOL
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import subprocess
 import sys
@@ -27,7 +29,6 @@ CONFIG = '''"""nbgrader's settings for LatentLab's exercises; written by `python
 
 c = get_config()
 c.CourseDirectory.course_id = "latentlab"
-c.CourseDirectory.db_students = {students!r}
 c.ClearSolutions.code_stub = {{"python": {stub!r}}}
 c.ClearSolutions.enforce_metadata = False
 c.ExecutePreprocessor.timeout = 120
@@ -44,15 +45,31 @@ def make(folder: Path, students: list[str]) -> list[str]:
         notebook = without_reasons(nbformat.read(path, as_version=4))
         write_whole(place / path.name, nbformat.writes(notebook) + "\n")
         names.append(path.stem)
-    settings = CONFIG.format(students=[{"id": name} for name in students], stub=STUB)
-    write_whole(folder / "nbgrader_config.py", settings)
+    write_whole(folder / "nbgrader_config.py", CONFIG.format(stub=STUB))
+    if students:  # so the gradebook knows who has handed in nothing
+        write_whole(folder / "students.csv", "\n".join(["id", *students]) + "\n")
+        if run(folder, ["db", "student", "import", "students.csv"]):
+            raise OSError("nbgrader didn't take the students (its message is above)")
     return names
+
+
+def names_in(path: Path) -> list[str]:
+    """The students of a list, or of a table's column "id"."""
+    rows = [[entry.strip() for entry in row] for row in csv.reader(path.read_text("utf-8-sig").splitlines())]
+    rows = [row for row in rows if any(row)]
+    column = 0
+    if rows and "id" in rows[0]:
+        column = rows[0].index("id")
+        rows = rows[1:]
+    elif any(len(row) > 1 for row in rows):
+        raise OSError(f'{path} is a table without a column "id"')
+    return list(dict.fromkeys(row[column] for row in rows if column < len(row) and row[column]))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python course.py grading", description="Make nbgrader's folder.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--students", type=Path, metavar="FILE", help="a name in each line")
+    parser.add_argument("--students", type=Path, metavar="FILE", help="names, a line each, or a table")
     parser.add_argument("nbgrader", nargs="*", help="a command of nbgrader's, to run in FOLDER")
     asked, options = parser.parse_known_args()
     if asked.nbgrader:
@@ -61,8 +78,7 @@ def main() -> int:
             return 1
         return run(asked.folder, [*asked.nbgrader, *options])
     try:
-        lines = asked.students.read_text("utf-8").splitlines() if asked.students else []
-        names = make(asked.folder, [line.strip() for line in lines if line.strip()])
+        names = make(asked.folder, names_in(asked.students) if asked.students else [])
     except OSError as error:
         print(f"the folder wasn't made: {error}")
         return 1

@@ -1,6 +1,5 @@
 """nbgrader hands out an exercise, and grades right, partly right, wrong and crashing submissions of it."""
 
-import os
 import sqlite3
 import sys
 
@@ -28,7 +27,7 @@ ANSWER = f"def kl(mu, logvar):\n    ### BEGIN SOLUTION\n    {RIGHT}\n    ### END
 
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
-    """The folder after grading four students, and what each has handed in for two tasks."""
+    """The folder after grading five students, and what each has handed in for two tasks."""
     folder = tmp_path_factory.mktemp("grading") / "class"
     lessons = tmp_path_factory.mktemp("lessons")
     (lessons / "solutions").mkdir()
@@ -51,6 +50,7 @@ def graded(tmp_path_factory):
         "right": (RIGHT, RIGHT),
         "partly": (RIGHT, wrong),
         "wrong": (wrong, exercises.STUB),
+        "warning": ("import warnings; warnings.warn('slow'); " + RIGHT, RIGHT),
         "crashing": ("return 1 / 0", RIGHT + "\n  oops("),
     }
     for student, answers in submissions.items():
@@ -81,7 +81,7 @@ def test_the_points_are_those_that_were_earned(graded):
             "join submitted_assignment on submitted_notebook.assignment_id = submitted_assignment.id "
             "group by submitted_assignment.student_id"
         ).fetchall()
-    assert dict(rows) == {"right": 3, "partly": 2, "wrong": 0, "crashing": 0}
+    assert dict(rows) == {"right": 3, "warning": 3, "partly": 2, "wrong": 0, "crashing": 0}
 
 
 @pytest.mark.parametrize(
@@ -94,14 +94,27 @@ def test_the_feedback_has_the_hint_and_no_line_of_the_course(graded, student, sa
     assert "latentlab_helpers/check" not in page and "judged(" not in page
 
 
+@pytest.mark.parametrize("text", ["ada\n\nbob\nada\n", "first_name,id\nAda,ada\nBob,bob\n"])
+def test_students_are_in_the_gradebook_from_the_beginning(tmp_path, monkeypatch, text):
+    (tmp_path / "class.csv").write_text(text, "utf-8")
+    monkeypatch.setattr(
+        sys, "argv", ["grading", str(tmp_path / "new"), "--students", str(tmp_path / "class.csv")]
+    )
+    assert grading.main() == 0
+    with sqlite3.connect(tmp_path / "new" / "gradebook.db") as book:
+        assert [name for (name,) in book.execute("select id from student order by id")] == ["ada", "bob"]
+
+
 def test_what_goes_wrong_is_said(tmp_path, monkeypatch, capsys):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").write_text("kept")
+    (tmp_path / "table").write_text("Ada,Lovelace\n")
     for arguments, hint in (
         ([str(tmp_path / "full")], "isn't empty"),
         ([str(tmp_path / "new"), "autograde", NAME], "is no grading folder yet"),
         ([str(tmp_path / "new"), "--students", str(tmp_path / "nobody")], "wasn't made"),
+        ([str(tmp_path / "new"), "--students", str(tmp_path / "table")], 'without a column "id"'),
     ):
         monkeypatch.setattr(sys, "argv", ["grading", *arguments])
         assert grading.main() == 1 and hint in capsys.readouterr().out
-    assert os.listdir(tmp_path) == ["full"] and (tmp_path / "full" / "x").read_text() == "kept"
+    assert (tmp_path / "full" / "x").read_text() == "kept" and not (tmp_path / "new").exists()
