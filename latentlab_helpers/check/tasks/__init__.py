@@ -1,6 +1,12 @@
 """The tasks of all exercises, by number; one file per lesson."""
 
 from ..core import Task
-from . import lesson_01, lesson_02
+from . import lesson_01, lesson_02, lesson_03, lesson_04, lesson_05
 
-TASKS: dict[str, Task] = {**lesson_01.TASKS, **lesson_02.TASKS}
+TASKS: dict[str, Task] = {
+    **lesson_01.TASKS,
+    **lesson_02.TASKS,
+    **lesson_03.TASKS,
+    **lesson_04.TASKS,
+    **lesson_05.TASKS,
+}
