@@ -1,6 +1,8 @@
 """What checks say: to answers in any form, and to a VAE's loss as people write it."""
 
+import dataclasses
 import math
+import typing
 
 import pytest
 import torch
@@ -182,6 +184,51 @@ def of_a_model(model, x, generator=None):
     return losses.negative_elbo(model, x, generator, beta=4)
 
 
+class ByModule(torch.nn.Module):
+    def forward(self, x, recons, mu, log_var):
+        return {"Reconstruction": 0.0, "Loss": bce(recons, x) + kld(mu, log_var)}
+
+
+class Gone(typing.NamedTuple):
+    recon: torch.Tensor
+    kl: torch.Tensor
+    loss: torch.Tensor
+
+
+@dataclasses.dataclass
+class Output:
+    recon: torch.Tensor
+    loss: torch.Tensor
+
+
+def refusing(x, logits, mu, sigma):
+    prior = torch.distributions.Normal(torch.zeros(16), torch.ones(16))
+    kl = torch.distributions.kl_divergence(torch.distributions.Normal(mu, sigma), prior).sum(1)
+    return (kl - torch.distributions.Bernoulli(logits=logits).log_prob(x).flatten(1).sum(1)).mean()
+
+
+def by_a_sample(x, x_hat, mu, log_var):
+    q = torch.distributions.Normal(mu, (log_var / 2).exp())
+    z = q.rsample()
+    kl = q.log_prob(z) - torch.distributions.Normal(0.0, 1.0).log_prob(z)
+    return F.mse_loss(x_hat, x) + 0.1 * kl.mean()
+
+
+def of_parts(model, x):
+    mu, logvar = model.encode(x)
+    return bce(model.decode(model.reparameterize(mu, logvar)), x) + kld(mu, logvar)
+
+
+def free_bits(recon, x, mu, logvar):
+    kl = (-0.5 * (1 + logvar - mu**2 - logvar.exp())).mean(0)
+    return bce(recon, x) / len(x) + kl.clamp(min=0.5).sum()
+
+
+def of_a_graph(preds, labels, mu, logvar, n_nodes, norm):
+    cost = norm * F.binary_cross_entropy_with_logits(preds, labels)
+    return cost - 0.5 / n_nodes * (1 + 2 * logvar - mu**2 - logvar.exp() ** 2).sum(1).mean()
+
+
 def bce(recon, x):
     return F.binary_cross_entropy(recon, x, reduction="sum")
 
@@ -218,6 +265,24 @@ def kld(mu, logvar):
         (lambda a, b, c, d: bce(b, a) + kld(c, d), 1, {"takes": ["x", "reconstruction", "mu", "logvar"]}),
         (lambda recon, x, mu, logvar, beta=3.0: bce(recon, x) + beta * kld(mu, logvar), 3, {}),
         (lambda recon, x, mu, logvar, beta=3.0: bce(recon, x) + beta * kld(mu, logvar), 0.5, {"beta": 0.5}),
+        (lambda recon, x, mu, logvar, beta: bce(recon, x) + beta * kld(mu, logvar), 0.5, {"beta": 0.5}),
+        (lambda recon, x, mu, logvar: Gone(bce(recon, x), 0, bce(recon, x) + kld(mu, logvar)), 1, {}),
+        (lambda recon, x, mu, logvar: Output(bce(recon, x), bce(recon, x) + kld(mu, logvar)), 1, {}),
+        (lambda recon, x, mu, logvar: {"a": bce(recon, x), "total": bce(recon, x) + kld(mu, logvar)}, 1, {}),
+        (lambda mu, logsigma, pred, gt: bce(pred, gt) + kld(mu, 2 * logsigma), 1, {}),
+        (lambda x, x_prime, mu, logvar: bce(x_prime, x) + kld(mu, logvar), 1, {}),
+        (lambda y, y_hat, mu, logvar: bce(y_hat, y) + kld(mu, logvar), 1, {}),
+        (ByModule(), 1, {}),
+        (refusing, 1, {}),
+        (by_a_sample, 0.1 * 784 / 16 / 2, {}),
+        (of_parts, 1, {}),
+        (free_bits, 1, {}),
+        (
+            lambda recon, x, mu, logvar: bce(recon, x) + 10 * (kld(mu, logvar) / len(x) - 5).abs(),
+            10 / 128,
+            {},
+        ),
+        (of_a_graph, 2, {"image_shape": (128,), "n_nodes": 128, "norm": 0.5}),
     ],
 )
 def test_the_beta_of_a_loss(loss, beta, options):
@@ -232,6 +297,53 @@ def test_sizes_and_sigma():
     assert batch.beta == pytest.approx(10, rel=1e-3) and "depends on the batch size" in repr(batch)
     assert batch.reductions["KL"] == "sum over latent dimensions, sum over the batch"
     assert "mean over latent dimensions" in repr(check.loss(all_means))
+
+
+@pytest.mark.parametrize("weight", [0.9, 1, 100])
+def test_pixels_that_are_averaged_with_a_weight(weight):
+    diagnosis = check.loss(
+        lambda recon, x, mu, logvar: weight * F.mse_loss(recon, x) + kld(mu, logvar) / len(x)
+    )
+    assert diagnosis.reductions["reconstruction"].startswith("mean over pixels")
+    channels = check.loss(
+        lambda recon, x, mu, logvar: (recon - x).square().sum(1).mean() + kld(mu, logvar) / len(x),
+        image_shape=(3, 16, 16),
+    )
+    assert channels.reductions["reconstruction"].startswith("mean over pixels")
+    scaled = check.loss(lambda recon, x, mu, logvar: 784 * F.mse_loss(recon, x) + kld(mu, logvar) / len(x))
+    assert scaled.reductions["reconstruction"].startswith("sum over pixels")
+
+
+def test_the_factors_of_a_beta_multiply_to_it():
+    assert "× 784 by the mean over pixels, ÷ 2 by the Gaussian's ½, which is missing, × 0.00025" in repr(
+        check.loss(weighted, M_N=0.00025)
+    )
+
+
+def test_a_gaussian_of_its_own_sigma_is_an_elbo():
+    diagnosis = check.loss(
+        lambda x, x_hat, mu, logvar: (x_hat - x).square().sum() / (2 * 0.1**2) + kld(mu, logvar)
+    )
+    assert "it is the negative ELBO of Gaussian pixels with sigma 0.1" in repr(diagnosis)
+
+
+def test_a_kl_that_is_none_is_not_said_to_be_missing():
+    diagnosis = check.loss(
+        lambda recon, x, mu, logvar: (
+            bce(recon, x) + F.kl_div(F.log_softmax(mu, -1), F.softmax(logvar, -1), reduction="sum")
+        )
+    )
+    assert math.isnan(diagnosis.beta) and "there is no KL" not in repr(diagnosis)
+
+
+def test_examining_a_loss_leaves_random_numbers_and_checks_as_they_were():
+    torch.manual_seed(0)
+    wanted = torch.rand(1)
+    torch.manual_seed(0)
+    check.loss(by_a_sample)
+    assert torch.equal(torch.rand(1), wanted)
+    with pytest.raises(ValueError, match="support"):
+        torch.distributions.Bernoulli(0.5).log_prob(torch.tensor(0.5))
 
 
 @pytest.mark.parametrize(
@@ -278,7 +390,13 @@ def test_sizes_and_sigma():
             {},
         ),
         (lambda recon, x, mu, s: bce(recon, x) + kld(mu, s * 0 + s.exp().log()), "narrow cloud", {}),
-        (lambda recon, x, mu, logvar: F.mse_loss(recon, x), "there is no KL", {}),
+        (lambda recon, x, mu, logvar: F.mse_loss(recon, x), "there is no KL in it", {}),
+        (lambda recon, x, mu, logvar: (F.mse_loss(recon, x), kld(mu, logvar)), "first of its results", {}),
+        (lambda *a: bce(*a[:2]) + kld(*a[2:]), "names don't tell", {}),
+        (free_bits, "free bits", {}),
+        (refusing, "binary images only", {}),
+        (by_a_sample, "draws random numbers", {}),
+        (of_a_graph, "taken for log sigma", {"image_shape": (128,), "n_nodes": 128, "norm": 0.5}),
         (
             lambda recon, x, mu, logvar: bce(recon, x) + (mu**2 + logvar.exp() - 1).sum() / 2,
             "-logvar is missing",
@@ -298,6 +416,12 @@ def test_what_is_wrong_with_a_loss(loss, finding, options):
 
 def test_a_right_loss_is_found_nothing_wrong_with():
     assert check.loss(per_image).findings == check.loss(losses.negative_elbo).findings == []
+    for right in (
+        ByModule(),
+        lambda x, x_prime, mu, logvar: bce(x_prime, x) + kld(mu, logvar),
+        lambda y, y_hat, mu, logvar: bce(y_hat, y) + kld(mu, logvar),
+    ):
+        assert check.loss(right).findings == []
 
 
 def test_the_map_beside_a_diagnosis_is_of_the_nearest_beta(monkeypatch):
