@@ -120,12 +120,14 @@ class Function:
             raise Wrong(f"the answer is a function; yours is {_kind(answer)}")
         generator = torch.Generator().manual_seed(secrets.randbits(60))
         cases = [self.inputs(generator) for _ in range(4)]
-        given = [_value(answer(*_copies(case))) for case in cases]
         right = [_value(self.right(*_copies(case))) for case in cases]
+        given = [_number(_value(answer(*_copies(case))), b) for case, b in zip(cases, right, strict=True)]
         if not all(_close(a, b, self.rel) for a, b in zip(given, right, strict=True)):
-            raise Wrong(self.diagnosis(cases, given, right))
+            again = _number(_value(answer(*_copies(cases[0]))), right[0])
+            raise Wrong(self.diagnosis(cases, given, right, drawn=not _close(again, given[0], self.rel)))
         for case in self.extremes:
-            if not _close(_value(answer(*_copies(case))), _value(self.right(*_copies(case))), self.rel):
+            wanted = _value(self.right(*_copies(case)))
+            if not _close(_number(_value(answer(*_copies(case))), wanted), wanted, self.rel):
                 raise Wrong(
                     "right on usual numbers, and wrong on extreme ones: a large exponential overflows, or "
                     "log(0) is infinite. Rewrite it so that neither is ever computed "
@@ -135,13 +137,14 @@ class Function:
             self.check_gradient(answer, cases[0])
         return ""
 
-    def diagnosis(self, cases: list[tuple], given: list[Any], right: list[Any]) -> str:
-        """The hint for an answer that is wrong."""
+    def diagnosis(self, cases: list[tuple], given: list[Any], right: list[Any], drawn: bool = False) -> str:
+        """The hint for an answer that is wrong; drawn: it gives another result each time."""
         known = [(mistake.hint, mistake.does) for mistake in self.mistakes]
         for hint, does in known:
             if _agree(given, _try(does, cases), self.rel):
                 return hint
-        if any(np.shape(a) != np.shape(b) for a, b in zip(given, right, strict=True)):
+        numbers_right = _agree([np.ravel(a) for a in given], _raveled(right), self.rel)
+        if not numbers_right and any(np.shape(a) != np.shape(b) for a, b in zip(given, right, strict=True)):
             for hint, does in known:  # of another shape, but the same numbers
                 if _agree([np.ravel(a) for a in given], _raveled(_try(does, cases)), self.rel):
                     return hint
@@ -163,14 +166,29 @@ class Function:
             made = _try(does, cases)
             if made is not None and (text := factor(given, made, sizes, self.rel)):
                 return f"{hint}. Besides, {text[0].lower()}{text[1:]}"
+        if drawn:
+            return (
+                "the same inputs give another result each time: a random number is in it, and none is asked "
+                "for"
+            )
         shifts = np.concatenate([np.ravel(a - b) for a, b in zip(given, right, strict=True)])
         if np.ptp(shifts) < 1e-6 + self.rel * abs(shifts).max():
             return (
                 f"the result is off by the same amount each time, {shifts[0]:.4g}: a constant is "
                 "missing, or extra"
             )
-        a, b = (_short(values[0]) for values in (given, right))
-        return f"on fresh inputs {_shapes(cases[0])} yours gives {a}, and the right answer is {b}"
+        i = next(i for i, (a, b) in enumerate(zip(given, right, strict=True)) if not _close(a, b, self.rel))
+        a, b = np.ravel(given[i]), np.ravel(right[i])
+        where = f"on fresh inputs {_shapes(cases[i])}"
+        off = ~np.isclose(a, b, rtol=self.rel, atol=self.rel * 0.1 * np.nanmax(abs(b)) + 1e-9)
+        if off[:3].any() or not off.any():  # what is shown differs
+            return f"{where} yours gives {_short(a)}, and the right answer is {_short(b)}"
+        at = int(off.argmax())
+        place = ", ".join(str(int(n)) for n in np.unravel_index(at, np.shape(right[i])))
+        return (
+            f"{where} yours begins as the right answer does, but at [{place}] it gives {a[at]:.4g}, and the "
+            f"right answer is {b[at]:.4g}"
+        )
 
     def _form(self, given: list[Any], right: list[Any]) -> str:
         """What is wrong with the shape of the results, if anything."""
@@ -251,6 +269,11 @@ class Value:
         if value.size != 1:
             raise Wrong(f"the answer is one number; yours has the shape {value.shape}")
         given, right = float(value.ravel()[0]), float(self.right())
+        if not math.isfinite(given):
+            raise Wrong(
+                "that is NaN or infinite, so one of the numbers behind it is: look for a division by 0, or a "
+                "mean that takes in a NaN (nanmean leaves it out)"
+            )
         if math.isclose(given, right, rel_tol=self.rel, abs_tol=1e-9):
             return ""
         for hint, wrong in self.mistakes.items():
@@ -406,6 +429,11 @@ def _value(made: Any) -> Any:
             return np.concatenate([part.ravel() for part in parts])
         return np.stack(parts) if parts else np.zeros(0)
     return np.asarray(made, float)
+
+
+def _number(value: Any, right: Any) -> Any:
+    """A result of one number as a plain number, where one is asked: (1,) will do for ()."""
+    return np.reshape(value, ()) if np.shape(right) == () and np.size(value) == 1 else value
 
 
 def _copies(case: tuple) -> list[Any]:

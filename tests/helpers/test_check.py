@@ -52,7 +52,14 @@ def test_a_placeholder_is_not_answered_yet(answer):
 
 @pytest.mark.parametrize(
     "answer",
-    [kl, by_loop, in_place, losses.kl_divergence, lambda m, s: kl(m.double(), s.double())],
+    [
+        kl,
+        by_loop,
+        in_place,
+        losses.kl_divergence,
+        lambda m, s: kl(m.double(), s.double()),
+        lambda m, s: kl(m, s)[None],
+    ],
 )
 def test_unusual_right_answers_are_right(answer):
     result = check.task("02.1", answer)
@@ -82,6 +89,31 @@ def test_unusual_right_answers_are_right(answer):
 def test_a_wrong_answer_gets_the_hint_for_its_mistake(answer, hint):
     result = check.task("02.1", answer)
     assert result.status == "wrong" and hint in result.text
+
+
+def test_a_result_that_changes_by_itself_is_told_from_a_wrong_one():
+    result = check.task("02.1", lambda mu, logvar: kl(mu, logvar) + torch.randn(()))
+    assert result.status == "wrong" and "another result each time" in result.text
+
+
+def test_where_results_part_is_shown():
+    task = core.Function(
+        right=lambda x: x,
+        inputs=lambda g: (1 + torch.rand(5, 4, generator=g),),
+        mistakes=[],
+        returns="the same",
+    )
+
+    def wrong(x):
+        x[2, 1] = 7
+        return x
+
+    assert "at [2, 1] it gives 7" in core.judged("00.0", task, (wrong,)).text
+
+
+def test_a_number_that_is_none_says_so():
+    task = core.Value(right=lambda: 1.0, mistakes={})
+    assert "nanmean" in core.judged("00.0", task, (float("nan"),)).text
 
 
 def test_what_raised_is_told_by_the_readers_own_line():

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import random
 
 import numpy as np
 import pytest
@@ -107,8 +108,51 @@ def kept_by_sklearn(codes, places, k):
 
 
 @functools.cache
-def mu(name="vae_mlp_16"):
-    return metrics.embed(checkpoints.load(name), datasets.load("mnist", "test").images[:1000]).double()
+def mu(name="vae_mlp_16", part="test", n=1000):
+    return metrics.embed(checkpoints.load(name), datasets.load("mnist", part).images[:n]).double()
+
+
+def whitening(z):
+    return torch.linalg.solve_triangular(torch.linalg.cholesky(z.T.cov()), (z - z.mean(0)).T, upper=False).T
+
+
+def zca(z):
+    values, axes = torch.linalg.eigh(z.T.cov())
+    return (z - z.mean(0)) @ axes @ torch.diag(values**-0.5) @ axes.T
+
+
+def of_one_vote(how, at=0):
+    """From how often codes win the vote, which most would compute first."""
+
+    def does(a, b, k):
+        p = a / (a + b)
+        return how(p, stats.binom.sf(k // 2 + at, k, p))
+
+    return does
+
+
+def weighted(p, win):
+    return p * win + (1 - p) * (1 - win)
+
+
+def of_the_ratio(a, b, k):
+    p = min(a, b) / max(a, b)
+    return weighted(p, stats.binom.sf(k // 2, k, p))
+
+
+def of_one_number(a, b, k):
+    p = a / (a + b)
+    return weighted(p, stats.binom.pmf((k + 1) // 2, k, p))
+
+
+def first_one(z, y, k):
+    for i in range(len(z)):
+        return ((y[order(z, k)[i]] == y[i]).sum() > k / 2).item() / len(z)
+
+
+def of_more(name="test", n=10_000):
+    everything = metrics.embed(checkpoints.load("vae_mlp_16"), datasets.load("mnist", name).images[:n])
+    return PCA(2).fit(everything.double().numpy())
 
 
 def on_pca(codes, k=5, components=2, of=None, **how):
@@ -146,13 +190,18 @@ def deal_a_copy(measure, codes, labels, draws):
     return tuple(found)
 
 
+def with_itself(z, y, k):
+    """One more vote for the right label, and one more needed."""
+    return ((y[order(z, k + 1, first=0)] == y[:, None]).double().mean(1) > 0.5).double().mean()
+
+
 RIGHT = {
     "04.1": [in_place, by_column, lambda z: (z - z.mean(0)) / z.std(0, correction=0),
              lambda z: stats.zscore(z.numpy(), axis=0), lambda z: torch.from_numpy(
                  np.divide(z.numpy() - z.numpy().mean(0, keepdims=True), z.numpy().std(0)))],
     "04.2": [by_covariance, share, by_values],
     "04.3": [chance, chance_by_all_votes, lambda a, b, k: torch.tensor(chance(b, a, k))],
-    "04.4": [knn, knn_by_sklearn, knn_by_counts],
+    "04.4": [knn, knn_by_sklearn, knn_by_counts, with_itself],
     "04.5": [share_kept, kept_by_masks, kept_by_sklearn],
     "04.6": [lambda: on_pca(mu()), lambda: np.float32(on_pca(mu().float())),
              lambda: torch.tensor([on_pca(mu())])],
@@ -200,6 +249,11 @@ def majority_alone(a, b, k, at=0):
 def rename(labels):
     values = labels.unique()
     return values.roll(1)[torch.searchsorted(values, labels)]
+
+
+def by_random_shuffle(labels):
+    random.shuffle(labels)  # of a tensor, whose rows it doubles
+    return labels
 
 
 def within(labels):
@@ -314,6 +368,10 @@ WRONG = [
     ("04.1", lambda z: torch.nn.functional.normalize(z), "only its direction"),
     ("04.1", lambda z: (z - z.mean(1)[:, None]) / z.std(0), "the mean is that of each image"),
     ("04.1", lambda z: (z - z.mean(0)) / z.std(), "the spread is one number"),
+    ("04.1", lambda z: z - z.mean(0) / z.std(0), "only the mean is divided"),
+    ("04.1", lambda z: (z - z.mean(0)) / (z**2).mean(0).sqrt(), "measured from the mean"),
+    ("04.1", whitening, "undoes the correlations"),
+    ("04.1", zca, "mixes the dimensions"),
     ("04.1", lambda z: in_place(z).T, "transposed"),
     ("04.1", lambda z: in_place(z)[:, :1], "the shape"),
     ("04.1", lambda z: 2 * in_place(z), "doubled"),
@@ -335,6 +393,11 @@ WRONG = [
     ("04.2", lambda z, k: share(in_place(z), k), "brought to one width"),
     ("04.2", lambda z, k: share(z, k) / (1 - share(z, k)), "divided by what is left"),
     ("04.2", lambda z, k: share(z, 1), "the first component alone"),
+    ("04.2", lambda z, k: share(z, k + 1) - share(z, k), "the one after the first k"),
+    ("04.2", lambda z, k: share(z, k) / share(z, k), "always 1"),
+    ("04.2", lambda z, k: by_values(z - z.mean(1)[:, None], k, centre=0), "the mean of each image"),
+    ("04.2", lambda z, k: by_values(z - z.mean(), k, centre=0), "subtracted from all numbers"),
+    ("04.2", lambda z, k: by_values(z, k, power=1) ** 2, "the sum is squared"),
     ("04.2", lambda z, k: 100 * share(z, k), "percentage"),
     ("04.2", lambda z, k: share(z, k) / k, "divided by"),
     ("04.2", lambda z, k: PCA(k).fit(z.numpy()).explained_variance_ratio_, "take its sum"),
@@ -357,6 +420,14 @@ WRONG = [
         p**i * (1 - p) ** (k - i) for i in range(k // 2 + 1, k + 1))), "binomial coefficient"),
     ("04.3", lambda a, b, k: tail(a / (a + b), k) + tail(b / (a + b), k), "must be weighted"),
     ("04.3", lambda a, b, k: a / (a + b), "how common codes are"),
+    ("04.3", of_one_vote(lambda p, win: p * win), "a code which is taken for one"),
+    ("04.3", of_one_vote(lambda p, win: (1 - p) * (1 - win)), "a draw which is taken for one"),
+    ("04.3", of_one_vote(weighted, at=1), "too late"),
+    ("04.3", of_one_vote(weighted, at=-1), "too early"),
+    ("04.3", of_one_number, "one number of votes only"),
+    ("04.3", of_one_vote(lambda p, win: win**2 + (1 - win) ** 2), "how often it comes up"),
+    ("04.3", of_one_vote(lambda p, win: max(win, 1 - win)), "the larger kind wins"),
+    ("04.3", of_the_ratio, "not the ratio"),
     ("04.3", lambda a, b, k: 100 * chance(a, b, k), "percentage"),
     ("04.3", lambda a, b, k: chance(a, b, k) / k, "number of neighbours"),
     ("04.3", lambda a, b, k: chance(a, b, 5), "on fresh inputs"),
@@ -376,6 +447,11 @@ WRONG = [
      "share of neighbours with the same label"),
     ("04.4", lambda z, y, k: 1 - knn(z, y, k), "how often the vote is wrong"),
     ("04.4", lambda z, y, k: (y == y.mode().values).float().mean(), "only the neighbours' labels count"),
+    ("04.4", vote(lambda found, mine: (found == mine[:, None]).sum(1) > found.shape[1] // 2 + 1),
+     "more than that are asked for"),
+    ("04.4", vote(lambda found, mine: (found == mine[:, None]).sum(1) >= found.shape[1] // 2),
+     "already count as a majority"),
+    ("04.4", first_one, "inside of the loop"),
     ("04.4", lambda z, y, k: knn(z, y, k) * len(z), "number of codes"),
     ("04.4", lambda z, y, k: 100 * knn(z, y, k), "percentage"),
     ("04.4", lambda z, y, k: knn(z, y, 5) ** 0.5, "on fresh inputs"),
@@ -387,7 +463,7 @@ WRONG = [
      "in the space, but not on the map"),
     ("04.5", functools.partial(share_kept, other=rows(first=0)), "on the map, but not in the space"),
     ("04.5", lambda z, m, k: share_kept(z, m, k) + 1 / k, "counts as kept, too"),
-    ("04.5", ranks, "the ranks must not agree"),
+    ("04.5", ranks, "the ranks need not agree"),
     ("04.5", from_kept(lambda n, k: (n > 0).float().mean()), "at least one neighbour"),
     ("04.5", from_kept(lambda n, k: (n == k).float().mean()), "all of their neighbours"),
     ("04.5", from_kept(lambda n, k: (n / (2 * k - n)).mean()), "neighbours in either"),
@@ -396,6 +472,13 @@ WRONG = [
     ("04.5", lambda z, m, k: share_kept(z, m, 1), "only the nearest neighbour"),
     ("04.5", lambda z, m, k: (order(z, 1) == order(m, k)).any(1).float().mean(),
      "asks whether the nearest one"),
+    ("04.5", lambda z, m, k: share_kept(z, m, k - 1), "one neighbour too few is compared"),
+    ("04.5", lambda z, m, k: share_kept(z, m, k - 1) * (k - 1) / k, "divided by k"),
+    ("04.5", lambda z, m, k: share_kept(z, m, k + 1), "one neighbour too many"),
+    ("04.5", lambda z, m, k: np.isin(order(z, k), order(m, k)).mean(), "thrown together"),
+    ("04.5", from_kept(lambda n, k: n[0] / k), "inside of the loop"),
+    ("04.5", lambda z, m, k: metrics.trustworthiness(z, m), "trustworthiness"),
+    ("04.5", lambda z, m, k: metrics.trustworthiness(m, z), "continuity"),
     ("04.5", from_kept(lambda n, k: n.mean()), "number of neighbours"),
     ("04.5", from_kept(lambda n, k: n.sum() / k), "number of points"),
     ("04.5", from_kept(lambda n, k: n / k), "take its mean"),
@@ -415,10 +498,25 @@ WRONG = [
     ("04.6", lambda: on_pca(mu(), components=3), "three components"),
     ("04.6", lambda: on_pca(mu(), components=1), "one component"),
     ("04.6", lambda: 5 / 999, "that is chance"),
+    ("04.6", lambda: on_pca(mu(), k=6, rows=rows(first=0)), "beside five others"),
+    ("04.6", lambda: on_pca(mu(), k=4), "four neighbours"),
+    ("04.6", lambda: on_pca(mu(), rows=rows(first=0, descending=True)), "the farthest points"),
+    ("04.6", lambda: ranks(mu(), torch.from_numpy(PCA(2).fit_transform(mu().numpy())), 5), "the ranks"),
+    ("04.6", lambda: on_pca(pixels()), "the images' pixels"),
+    ("04.6", lambda: on_pca(mu(n=2000)), "2,000 images"),
+    ("04.6", lambda: on_pca(mu(part="train")), "other images than"),
+    ("04.6", lambda: share_kept(mu(), torch.from_numpy(of_more().transform(mu().numpy())), 5),
+     "fitted to more"),
+    ("04.6", lambda: on_pca(mu("vae_mlp_2")), "two latent dimensions"),
+    ("04.6", lambda: metrics.neighbourhood_hit(
+        torch.from_numpy(PCA(2).fit_transform(mu().numpy())), datasets.load("mnist", "test").labels[:1000]),
+     "same label"),
+    ("04.6", lambda: share(mu(), 2), "the share of the variance"),
     ("04.6", lambda: 100 * on_pca(mu()), "percentage"),
     ("04.6", lambda: 0.5, "too large"),
     ("04.6", lambda: mu(), "one number"),
     ("04.7", dealing(lambda y: y), "still has its own label"),
+    ("04.7", dealing(by_random_shuffle), "random.shuffle"),
     ("04.7", together, "still has its own label"),
     ("04.7", dealing(within), "still has its own label"),
     ("04.7", dealing(rename), "only change their names"),

@@ -55,13 +55,31 @@ def in_python(codes, attribute, share):
     return list(high.mean(axis=0) - low.mean(axis=0))
 
 
-def ratio(high=3, low=1, share=0.2, of=attributes.thickness, start=None, sign=1, mean=torch.nanmean):
+def ratio(
+    high=3,
+    low=1,
+    share=0.2,
+    of=attributes.thickness,
+    start=None,
+    sign=1,
+    mean=torch.nanmean,
+    vector_of=None,
+    some=slice(None),
+    n=200,
+    unit=False,
+):
     images = datasets.to_float(datasets.load("mnist", "test").images[:1000])
     model, known = checkpoints.load("vae_mlp_16"), of(images)
     with torch.no_grad():
         codes = metrics.embed(model, images)
-        push = sign * latent.attribute_vector(codes, known, share)
-        base, less, more = (of(model.decode(codes[:200] + s * push)) for s in (0, low, high))
+        values = (vector_of or of)(images)
+        push = sign * latent.attribute_vector(codes[some], values[some], share)
+        push = push / push.norm() if unit else push
+        base, less, more = (of(model.decode(codes[:n] + s * push)) for s in (0, low, high))
+    if start == "difference":
+        return (mean(more - base) - mean(less - base)).item()
+    if start == "levels":
+        return (mean(more) / mean(base)).item()
     base = known[:200] if start == "written" else base
     if start == "ratios":
         return mean((more - base) / (less - base)).item()
@@ -113,6 +131,10 @@ def centred_codes(codes, vector, n):
     return scaled(signs * (codes - codes.mean(0))[torch.randint(len(codes), (n,))], vector)
 
 
+def centred_without_signs(codes, vector, n):
+    return scaled((codes - codes.mean(0))[torch.randint(len(codes), (n,))], vector)
+
+
 def by_lstsq(vector, other):
     return vector - other * torch.linalg.lstsq(other[:, None], vector[:, None]).solution[0, 0]
 
@@ -151,16 +173,32 @@ def test_right_in_an_unusual_form(number, i):
 
 
 def slerp(
-    start, end, t, unit=True, degrees=False, length=None, beside=None, clamp=True, divide=True, small=True
+    start,
+    end,
+    t,
+    unit=True,
+    degrees=False,
+    length=None,
+    beside=None,
+    clamp=True,
+    divide=True,
+    small=True,
+    angle=torch.acos,
+    eps=0.0,
 ):
     a, b = F.normalize(start, dim=0), F.normalize(end, dim=0)
-    cosine = a @ b if unit else start @ end
-    omega = torch.acos(cosine.clamp(-1, 1) if clamp else cosine)
+    cosine = a @ b if unit else start @ end / (start.norm() if unit is None else 1)
+    omega = angle(cosine.clamp(-1 + eps, 1 - eps) if clamp else cosine)
     if small and omega < 1e-3:
         return ((1 - t) * start.norm() + t * end.norm()) * a
     if degrees:
         omega = omega * 180 / math.pi
-    left, right = {None: (a, b), "codes": (start, end), "swapped": (b, a)}[beside]
+    left, right = {
+        None: (a, b),
+        "codes": (start, end),
+        "swapped": (b, a),
+        "one norm": (a, end / start.norm()),
+    }[beside]
     made = torch.sin((1 - t) * omega) * left + torch.sin(t * omega) * right
     made = made / torch.sin(omega) if divide else made
     return made * ((1 - t) * start.norm() + t * end.norm() if length is None else length(start, end))
@@ -201,11 +239,11 @@ def median_split(codes, attribute, share):
     return codes[high].mean(0) - codes[attribute <= attribute.median()].mean(0)
 
 
-def groups(codes, attribute, share, high=1.0, low=1.0, mean=True):
+def groups(codes, attribute, share, high=1.0, low=1.0, mean=True, axis=0, end=None):
     order, count = torch.argsort(attribute), round(share * len(codes))
-    most, least = codes[order[-count:]], codes[order[:count]]
+    most, least = codes[order[-count:end]], codes[order[:count]]
     reduce = torch.mean if mean else torch.sum
-    return high * reduce(most, 0) - low * reduce(least, 0)
+    return high * reduce(most, axis) - low * reduce(least, axis)
 
 
 def wrongly(**how):
@@ -327,6 +365,11 @@ WRONG = [
     ("05.1", lambda a, b, n: torch.stack([a + i / (n - 1) * b for i in range(n)]), "add up to 1"),
     ("05.1", lambda a, b, n: torch.stack([i / (n - 1) * (b - a) for i in range(n)]), "begin at the start"),
     ("05.1", lambda a, b, n: torch.stack([a + i / (n - 1) * (a - b) for i in range(n)]), "away from the end"),
+    ("05.1", lambda a, b, n: [torch.lerp(a, b, i / (n + 1)) for i in range(n)], "not by n + 1"),
+    ("05.1", lambda a, b, n: [torch.lerp(a, b, i / (n - 1)) for i in range(n - 1)], "too few, the end"),
+    ("05.1", lambda a, b, n: [torch.lerp(a, b, i / (n - 1)) for i in range(1, n)], "too few, the start"),
+    ("05.1", lambda a, b, n: [slerp(a, b, i / (n - 1)) for i in range(n)], "that is the arc"),
+    ("05.1", lambda a, b, n: [torch.lerp(a, b, (i / (n - 1)) ** 2) for i in range(n)], "the steps grow"),
     # not in the list
     ("05.1", lambda a, b, n: latent.lerp(a, b, n).T, "transposed"),
     ("05.1", lambda a, b, n: (a + b) / 2, "shape"),
@@ -344,11 +387,14 @@ WRONG = [
     ("05.2", lambda t: (1 - 3 * t + 3 * t * t) ** 0.5, "lacks its sign"),
     ("05.2", lambda t: np.sin((1 - t) * np.pi / 2) + np.sin(t * np.pi / 2), "belong to the arc"),
     ("05.2", lambda t: np.sqrt(1 - 2 * t), "none is subtracted"),
-    ("05.2", lambda t: t**0.5 + (1 - t) ** 0.5, "roots are averaged"),
+    ("05.2", lambda t: t**0.5 + (1 - t) ** 0.5, "roots are added"),
+    ("05.2", lambda t: 1 - math.hypot(1 - t, t), "how much it is shorter"),
+    ("05.2", lambda t: (1 - t + 2 * t * t) ** 0.5, "a 2 is missing"),
     # not in the list
     ("05.2", lambda t: 2 * math.hypot(1 - t, t), "doubled"),
     ("05.2", lambda t: math.hypot(1 - t, t) * 16**0.5, "times 4"),
-    ("05.2", lambda t: math.hypot(1 - t, t) - 1, "off by the same amount"),
+    ("05.2", lambda t: math.hypot(1 - t, t) - 1, "shorter; asked is how large it is. Besides"),
+    ("05.2", lambda t: math.hypot(1 - t, t) + 0.5, "off by the same amount"),
     ("05.2", lambda t: math.hypot(1 - t, t) * 784**0.5, "constant factor"),
     ("05.2", lambda t: torch.randn(4), "shape"),
     ("05.3", hurried, "wants a cosine"),
@@ -369,6 +415,13 @@ WRONG = [
      * ((1 - t) * F.normalize(a, dim=0) + t * F.normalize(b, dim=0)), "without any sine"),
     ("05.3", lambda a, b, t: (1 - t) * a + t * b, "straight line"),
     ("05.3", bent(degrees=True, length=lambda a, b: 1), "in degrees; besides, the length r is missing"),
+    ("05.3", bent(unit=False, eps=1e-6), "wants a cosine"),
+    ("05.3", bent(unit=False, eps=1e-4), "wants a cosine"),
+    ("05.3", bent(unit=None), "wants a cosine"),
+    ("05.3", bent(angle=lambda c: c, small=False), "the sine of a cosine"),
+    ("05.3", bent(angle=lambda c: torch.acos(c.abs())), "sign is lost"),
+    ("05.3", bent(angle=lambda c: torch.acos(c).deg2rad()), "a tiny angle"),
+    ("05.3", bent(beside="one norm"), "each has its own"),
     ("05.3", no_fallback, "point the same way"),
     ("05.3", bent(clamp=False, small=False), "point the same way"),
     # not in the list
@@ -392,6 +445,11 @@ WRONG = [
     ("05.4", half_share, "half of the share"),
     ("05.4", lambda z, a, s: latent.attribute_vector(z, a), "a fifth"),
     ("05.4", sorted_columns, "sorted for itself"),
+    ("05.4", lambda z, a, s: groups(z, a, s, axis=1), "dim=0"),
+    ("05.4", lambda z, a, s: groups(z, a, s, end=-1), "a slice that ends at -1"),
+    ("05.4", lambda z, a, s: groups(z, a, s + 1 / len(a)), "one image too many"),
+    ("05.4", lambda z, a, s: groups(z, a, s - 1 / len(a)), "one image too few"),
+    ("05.4", lambda z, a, s: groups(z, a.abs(), s), "sign is lost"),
     # not in the list
     ("05.4", descending, "wrong sign"),
     ("05.4", wrongly(mean=False), "number of images in a group"),
@@ -411,6 +469,16 @@ WRONG = [
     ("05.5", lambda: ratio(of=attributes.width), "that is width"),
     ("05.5", pixel_ratio, "vector of pixels"),
     ("05.5", lambda: ratio(share=0.5), "half the images"),
+    ("05.5", lambda: ratio(share=0.1), "a tenth"),
+    ("05.5", lambda: ratio(some=slice(200)), "not from 200"),
+    ("05.5", lambda: ratio(n=1000), "all 1,000 codes are pushed"),
+    ("05.5", lambda: ratio(unit=True), "brought to length 1"),
+    ("05.5", lambda: ratio(start="difference"), "a difference of the two changes"),
+    ("05.5", lambda: ratio(start="levels"), "at 3 and at 0"),
+    ("05.5", lambda: ratio(start="ratios", mean=torch.nanmedian), "a median of ratios"),
+    ("05.5", lambda: ratio(mean=torch.nanmedian), "those are medians"),
+    ("05.5", lambda: ratio(vector_of=attributes.slant), "vector for slant"),
+    ("05.5", lambda: ratio(vector_of=attributes.width), "vector for width"),
     # not in the list
     ("05.5", lambda: -ratio(), "wrong sign"),
     ("05.5", lambda: 100 * ratio(), "percentage"),
@@ -428,6 +496,7 @@ WRONG = [
     ("05.6", finished(lambda d, v: 2 * scaled(d, v)), "2 times as long"),
     ("05.6", finished(lambda d, v: d * v.norm() / d.norm(dim=1).mean()), "on average only"),
     ("05.6", finished(lambda d, v: d * v.norm() / d.norm()), "taken together"),
+    ("05.6", centred_without_signs, "preferred side"),
     ("05.6", codes_themselves, "codes, not directions"),
     ("05.6", around_the_mean, "codes, not directions"),
     ("05.6", leaning, "lean towards the vector"),
@@ -460,6 +529,11 @@ WRONG = [
     ("05.7", lambda v, o: F.normalize(by_lstsq(v, o), dim=0) * v.norm(), "vector's length again"),
     ("05.7", lambda v, o: F.normalize(by_lstsq(v, o), dim=0), "it has length 1"),
     ("05.7", lambda v, o: v - v * o * o / o.square().sum(), "aren't summed"),
+    ("05.7", lambda v, o: v - (v * o).mean() / (o @ o) * o, "averaged"),
+    ("05.7", lambda v, o: v - (v @ o) / (o @ o) * v, "along vector itself"),
+    ("05.7", lambda v, o: by_lstsq(F.normalize(v, dim=0), o), "length 1 first"),
+    ("05.7", lambda v, o: v - (v @ o).abs() / (o @ o) * o, "sign of the product"),
+    ("05.7", lambda v, o: v - 0.5 * (v @ o) / (o @ o) * o, "half of the part"),
     # not in the list
     ("05.7", lambda v, o: -by_lstsq(v, o), "wrong sign"),
     ("05.7", lambda v, o: by_lstsq(v, o).norm(), "shape"),

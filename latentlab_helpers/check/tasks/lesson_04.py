@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import torch
 from scipy import stats
 
+from ... import metrics
 from ..core import Behaviour, Function, Mistake, Task, Value
 from .parts_04 import (
     accuracy,
     both,
     chance,
+    chance_mistakes,
     clusters,
     codes_for_pca,
     counts,
@@ -20,6 +23,7 @@ from .parts_04 import (
     scattered,
     shares,
     vote,
+    whitened,
 )
 from .trials_04 import dealt
 
@@ -56,6 +60,14 @@ TASKS: dict[str, Task] = {
                 lambda z: (z - z.mean(1, keepdim=True)) / z.std(0),
             "the spread is one number for all; each latent dimension has its own":
                 lambda z: (z - z.mean(0)) / z.std(),
+            "only the mean is divided: put brackets around the difference, then divide":
+                lambda z: z - z.mean(0) / z.std(0),
+            "divided by the root of the mean square; a standard deviation is measured from the mean":
+                lambda z: (z - z.mean(0)) / z.square().mean(0).sqrt(),
+            "that is whitening, which undoes the correlations as well: only shift and scale each dimension":
+                whitened,
+            "that is whitening, which mixes the dimensions: only shift and scale each of them":
+                lambda z: whitened(z, symmetric=True),
         }.items()],
     ),
     "04.2": Function(
@@ -87,6 +99,16 @@ TASKS: dict[str, Task] = {
                 lambda z, k: explained((z - z.mean(0)) / z.std(0), k),
             "divided by what is left, not by the whole": lambda z, k: explained(z, k) / (1 - explained(z, k)),
             "that is the first component alone": lambda z, k: explained(z, 1),
+            "that is the share of a single component, the one after the first k; asked is that of the first "
+            "k together": lambda z, k: explained(z, k + 1) - explained(z, k),
+            "divided by the sum of the same k components, so it is always 1: divide by that of all":
+                lambda z, k: 1.0,
+            "the mean of each image is subtracted; centred means without the mean of each latent dimension":
+                lambda z, k: explained(z - z.mean(1, keepdim=True), k, centre=False),
+            "one mean is subtracted from all numbers; each latent dimension has its own":
+                lambda z, k: explained(z - z.mean(), k, centre=False),
+            "the sum is squared; square each singular value first, and then add them up":
+                lambda z, k: explained(z, k, power=1) ** 2,
         }.items()],
     ),
     "04.3": Function(
@@ -116,7 +138,7 @@ TASKS: dict[str, Task] = {
             "the two cases must be weighted: how often is the new point a code, how often a draw?":
                 lambda a, b, k: vote(a / (a + b), k) + vote(b / (a + b), k),
             "that is how common codes are; how often is the vote right?": lambda a, b, k: a / (a + b),
-        }.items()],
+        }.items()] + chance_mistakes(),
     ),
     "04.4": Function(
         right=accuracy, inputs=clusters, sizes=lambda z, y, k: {"codes": len(z), "neighbours": k},
@@ -137,7 +159,7 @@ TASKS: dict[str, Task] = {
                 lambda z, m, k: both(near(z, k), near(m, k, 0)).mean() / k,
             "the point itself counts as kept, too: it is among k + 1 on either side":
                 lambda z, m, k: both(near(z, k + 1, 0), near(m, k + 1, 0)).mean() / k,
-            "the ranks must not agree: who is among the k matters, not in which place":
+            "the ranks need not agree: who is among the k matters, not in which place":
                 lambda z, m, k: (near(z, k) == near(m, k)).float().mean(),
             "that is how many points keep at least one neighbour; asked is the share of the neighbours":
                 lambda z, m, k: (both(near(z, k), near(m, k)) > 0).double().mean(),
@@ -153,6 +175,20 @@ TASKS: dict[str, Task] = {
                 lambda z, m, k: (near(z, 1) == near(m, 1)).float().mean(),
             "that asks whether the nearest one is among the k; asked are all k":
                 lambda z, m, k: (near(z, 1) == near(m, k)).any(1).float().mean(),
+            "the point itself is left out, and one neighbour too few is compared":
+                lambda z, m, k: both(near(z, k - 1), near(m, k - 1)).mean() / (k - 1),
+            "one neighbour too few is compared, and the number is divided by k":
+                lambda z, m, k: both(near(z, k - 1), near(m, k - 1)).mean() / k,
+            "one neighbour too many is compared":
+                lambda z, m, k: both(near(z, k + 1), near(m, k + 1)).mean() / (k + 1),
+            "the neighbours of all points are thrown together: compare each point's with its own":
+                lambda z, m, k: torch.isin(near(z, k), near(m, k)).double().mean(),
+            "only the first point is looked at: the return stands inside of the loop":
+                lambda z, m, k: both(near(z, k), near(m, k))[0] / k,
+            "that is the trustworthiness, another measure: count who is on both lists":
+                lambda z, m, k: metrics.trustworthiness(z, m),
+            "that is the continuity, another measure: count who is on both lists":
+                lambda z, m, k: metrics.trustworthiness(m, z),
         }.items()],
     ),
     "04.6": Value(
@@ -175,6 +211,21 @@ TASKS: dict[str, Task] = {
             "that is PCA with three components; a map has two": lambda: map_of_digits("three"),
             "that is PCA with one component; a map has two": lambda: map_of_digits("one"),
             "that is chance: 5 of 999": 5 / 999,
+            "that is with each point counted as its own neighbour, beside five others":
+                lambda: map_of_digits(k=6, me=0),
+            "that is with four neighbours; asked are five": lambda: map_of_digits(k=4),
+            "these are the farthest points, sorted the wrong way round": lambda: map_of_digits(far=True),
+            "the ranks need not agree: who is among the five matters, not in which place":
+                lambda: map_of_digits(same_rank=True),
+            "that is about the images' pixels; asked are the codes": lambda: map_of_digits("pixels"),
+            "that is with the first 2,000 images; asked are 1,000": lambda: map_of_digits(images=2000),
+            "those are other images than the first 1,000 test images, or the map is fitted to more of them":
+                lambda: map_of_digits(part="train"),
+            "all are kept? That is the VAE with two latent dimensions, or a space compared with itself": 1.0,
+            "that is the share of neighbours with the same label; asked are the same neighbours":
+                lambda: map_of_digits("labels"),
+            "that is the share of the variance on the map (04.2); asked are the neighbours":
+                lambda: map_of_digits("variance"),
         },
     ),
     "04.7": Behaviour(dealt),

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from ..core import Behaviour, Function, Mistake, Task, Value
-from .trials_05 import codes, control_trial, slerp_trial, thickness_ratio
+from .trials_05 import arc, codes, control_trial, either_way, slerp_trial, thickness_ratio
 
 
 def _known(mistakes: Mapping[str, Callable[..., Any]]) -> list[Mistake]:
@@ -34,7 +34,8 @@ def _t(steps: int) -> torch.Tensor:
 def _share_of_codes(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, float]:
     n = 8 * int(torch.randint(6, 13, (), generator=generator))
     share = int(torch.randint(1, 4, (), generator=generator)) / 8  # whole numbers of images
-    attribute = torch.randn(n, generator=generator).exp() + 1  # skewed, so that a range isn't a share
+    # Of either sign, as slant is, and skewed, so that a range isn't a share
+    attribute = torch.randn(n, generator=generator).exp() - 1.5
     return torch.randn(n, 5, generator=generator) + attribute[:, None] / 3, attribute, share
 
 
@@ -62,6 +63,11 @@ def _most_or_not(z: torch.Tensor, a: torch.Tensor, share: float) -> torch.Tensor
     return _above(z, a >= a.sort()[0][-round(share * len(a))])
 
 
+def _of_each(z: torch.Tensor, a: torch.Tensor, share: float) -> torch.Tensor:
+    order, count = a.argsort(), round(share * len(a))
+    return z[order[-count:]].mean(dim=1) - z[order[:count]].mean(dim=1)
+
+
 def _part(v: torch.Tensor, o: torch.Tensor) -> torch.Tensor:
     return (v @ o) / (o @ o) * o
 
@@ -87,6 +93,15 @@ TASKS: dict[str, Task] = {
                 lambda a, b, n: _t(n)[:, None] * (b - a),
             "it leads away from the end: the way is end - start":
                 lambda a, b, n: _at(a, 2 * a - b, _t(n)),
+            "the end is never reached: divide the way by n - 1, not by n + 1":
+                lambda a, b, n: _at(a, b, torch.arange(n) / (n + 1)),
+            "one row too few, the end: arange stops before its last number":
+                lambda a, b, n: _at(a, b, torch.arange(n - 1) / (n - 1)),
+            "one row too few, the start: steps counts both ends":
+                lambda a, b, n: _at(a, b, torch.arange(1, n) / (n - 1)),
+            "that is the arc; asked is the straight line":
+                lambda a, b, n: torch.stack([arc(a, b, float(t)) for t in _t(n)]),
+            "the steps grow: evenly spaced, t isn't squared": lambda a, b, n: _at(a, b, _t(n) ** 2),
         }),
     ),
     "05.2": Function(
@@ -103,7 +118,7 @@ TASKS: dict[str, Task] = {
             "the first code has a variance, too: it is missing": lambda t: t,
             "that is the other way round: a code's size relative to that between":
                 lambda t: 1 / math.sqrt((1 - t) ** 2 + t**2),
-            "there is a mixed term in it: a · b is 0 on average":
+            "there is a mixed term in it: a · b is 0 on average (or t has lost its square)":
                 lambda t: math.sqrt((1 - t) ** 2 + t**2 + t * (1 - t)),
             "there is a mixed term in it, and it lacks its sign: a · b is 0 on average":
                 lambda t: math.sqrt((1 - t) ** 2 + t**2 - t * (1 - t)),
@@ -111,7 +126,11 @@ TASKS: dict[str, Task] = {
                 lambda t: math.sin((1 - t) * math.pi / 2) + math.sin(t * math.pi / 2),
             "variances of independent numbers add up: none is subtracted":
                 lambda t: math.sqrt((1 - t) ** 2 - t**2),
-            "the weights' roots are averaged: square the weights, add them up, and take one root":
+            "that is by how much it is shorter; asked is how large it is":
+                lambda t: 1 - math.sqrt((1 - t) ** 2 + t**2),
+            "the square of 1 - t is 1 - 2t + t²: a 2 is missing":
+                lambda t: math.sqrt(1 - t + 2 * t**2),
+            "the weights' roots are added: square the weights, add them up, and take one root":
                 lambda t: math.sqrt(1 - t) + math.sqrt(t),
         }),
     ),
@@ -146,10 +165,21 @@ TASKS: dict[str, Task] = {
             "a fifth is taken, whatever share says": lambda z, a, share: _apart(z, a.argsort(), 0.2),
             "each dimension of the codes is sorted for itself: it is the images that must be sorted":
                 lambda z, a, share: _apart(z.sort(dim=0)[0], torch.arange(len(a)), share),
+            "the mean is over the numbers of each code; asked is that over the images, dim=0":
+                _of_each,
+            "the last of the most is left out: a slice that ends at -1 stops before it":
+                lambda z, a, share: z[a.argsort()[-round(share * len(a)):-1]].mean(dim=0)
+                - _ends(z, a.argsort(), share)[1],
+            "one image too many is in each group":
+                lambda z, a, share: _apart(z, a.argsort(), share + 1 / len(a)),
+            "one image too few is in each group":
+                lambda z, a, share: _apart(z, a.argsort(), share - 1 / len(a)),
+            "the attribute's sign is lost: the least of -3, 1 and 2 is -3":
+                lambda z, a, share: _apart(z, a.abs().argsort(), share),
         }),
     ),
     "05.5": Value(
-        right=thickness_ratio,
+        right=thickness_ratio, rel=0.004,  # some mistakes lie that close to each other
         mistakes={
             "so it would be if thickness followed the strength along a line; measure it": 3.0,
             "the other way round: the change at 3 is above the line": lambda: 1 / thickness_ratio(),
@@ -170,11 +200,25 @@ TASKS: dict[str, Task] = {
             "that is the vector of pixels: take that of the codes": lambda: thickness_ratio(what="pixels"),
             "the vector is that of half the images at each end: take a fifth":
                 lambda: thickness_ratio(what="half"),
+            "the vector is that of a tenth of the images at each end: take a fifth":
+                lambda: thickness_ratio(share=0.1),
+            "the vector has to come from all 1,000 images, not from 200": lambda: thickness_ratio(known=200),
+            "all 1,000 codes are pushed; asked are the first 200": lambda: thickness_ratio(pushed=1000),
+            "the vector was brought to length 1; take it as it is": lambda: thickness_ratio(what="unit"),
+            "that is a difference of the two changes; asked is their ratio":
+                lambda: thickness_ratio(what="difference"),
+            "those are thicknesses, at 3 and at 0; asked are changes": lambda: thickness_ratio(what="levels"),
+            "that is a median of ratios; divide the mean changes": lambda: thickness_ratio(what="median"),
+            "those are medians; asked are means": lambda: thickness_ratio(what="medians"),
+            "that is the vector for slant, and what it does to the thickness":
+                lambda: thickness_ratio(vector_of="slant"),
+            "that is the vector for width, and what it does to the thickness":
+                lambda: thickness_ratio(vector_of="width"),
         },
     ),
     "05.6": Behaviour(control_trial),
     "05.7": Function(
-        right=lambda v, o: v - _part(v, o), inputs=codes, returns="one vector, as long as the two",
+        right=lambda v, o: v - _part(v, o), inputs=either_way, returns="one vector, as long as the two",
         mistakes=_known({
             "other isn't of length 1: divide by its squared norm": lambda v, o: v - (v @ o) * o,
             "divided by other's norm once: other comes in twice, so divide by the norm twice":
@@ -200,6 +244,15 @@ TASKS: dict[str, Task] = {
                 lambda v, o: F.normalize(v - _part(v, o), dim=0),
             "the products aren't summed: how much of other there is, is one number":
                 lambda v, o: v - (v * o) / (o @ o) * o,
+            "the products are averaged: their sum says how much of other there is":
+                lambda v, o: v - _part(v, o) / len(v),
+            "what is subtracted points along vector itself: it must point along other":
+                lambda v, o: v - (v @ o) / (o @ o) * v,
+            "vector is brought to length 1 first: its own length should stay":
+                lambda v, o: (v - _part(v, o)) / v.norm(),
+            "the sign of the product is lost: other may point away from vector":
+                lambda v, o: v - (v @ o).abs() / (o @ o) * o,
+            "half of the part along other is left": lambda v, o: v - _part(v, o) / 2,
         }),
     ),
 }  # fmt: skip

@@ -89,8 +89,8 @@ def _changes_one_thing(z: torch.Tensor, y: torch.Tensor, codes: torch.Tensor, la
         if sorted(now.tolist()) == sorted(sizes.tolist()):
             raise Wrong("the classes only change their names: each cluster still has a label of its own")
         raise Wrong(
-            "the classes change their sizes: labels are drawn anew there, and a measure may depend on the "
-            "sizes. Deal the same labels in another order"
+            "the classes change their sizes: labels are drawn anew there (or doubled, as random.shuffle does "
+            "with a tensor), and a measure may depend on the sizes. Deal the same labels in another order"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from itertools import product
+from itertools import cycle, product
 from typing import Any
 
 import torch
@@ -12,31 +12,46 @@ import torch
 from ... import attributes, checkpoints, datasets, latent, metrics
 from ..core import Function, Mistake, Wrong
 
+SIGNS = cycle((1, -1, -1))  # so that each check has both, at an acute angle and at an obtuse one
+
 
 def codes(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Two codes of unequal length, neither parallel nor at right angles."""
     d = int(torch.randint(5, 20, (), generator=generator))
     start, other = torch.randn(2, d, generator=generator)
     end = other / other.norm() + 0.4 * start / start.norm()
-    return 4 * start / start.norm(), 2.5 * end / end.norm()
+    longer, shorter = torch.tensor([3.5, 2.2]) + torch.rand(2, generator=generator)
+    return longer * start / start.norm(), shorter * end / end.norm()
+
+
+def either_way(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two such codes, whose product is positive in some of a check's cases and negative in others."""
+    start, end = codes(generator)
+    return start, end * (start @ end).sign() * next(SIGNS)
 
 
 def _arc(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, float]:
-    return *codes(generator), 0.15 + 0.25 * float(torch.rand((), generator=generator))  # never the middle
+    return *either_way(generator), 0.15 + 0.25 * float(
+        torch.rand((), generator=generator)
+    )  # never the middle
 
 
 def arc(a: torch.Tensor, b: torch.Tensor, t: float, r: str = "", under: str = "", way: str = "") -> Any:
     """Slerp, as the lesson writes it, or with some of its usual faults."""
     units = a / a.norm(), b / b.norm()
     omega = torch.acos((units[0] @ units[1]).clamp(-1, 1))
-    omega = omega.rad2deg() if way == "degrees" else omega
-    u, v = {"codes": (a, b), "swapped": units[::-1]}.get(under, units)
+    omega = {
+        "degrees": omega.rad2deg(),
+        "cosine": units[0] @ units[1],
+        "acute": omega.cos().abs().acos(),
+    }.get(way, omega)
+    u, v = {"codes": (a, b), "swapped": units[::-1], "one norm": (units[0], b / a.norm())}.get(under, units)
     length = {
         "": (1 - t) * a.norm() + t * b.norm(), "none": 1.0, "start": a.norm(), "end": b.norm(),
         "mean": (a.norm() + b.norm()) / 2, "line": ((1 - t) * a + t * b).norm(),
         "turned": t * a.norm() + (1 - t) * b.norm(),
     }[r]  # fmt: skip
-    if way in ("line", "stretched") or omega < 1e-3:
+    if way in ("line", "stretched") or omega.abs() < 1e-3:
         mixed = (1 - t) * u + t * v
         return length * (mixed / mixed.norm() if way == "stretched" else mixed)
     mixed = ((1 - t) * omega).sin() * u + (t * omega).sin() * v
@@ -52,6 +67,7 @@ LENGTHS: dict[str, dict[str, Any]] = {
     "the two lengths have changed places: at t = 0 it is the start's": {"r": "turned"},
     "the length is that of the straight line, which cuts the corner": {"r": "line"},
     "the unit vectors belong beside the sines: with the codes, each length counts twice": {"under": "codes"},
+    "both codes are divided by the start's norm: each has its own": {"under": "one norm"},
     "the codes stand beside the sines: the longer of the two pulls the result its way, and no r makes "
     "its length right": {"under": "codes", "r": "none"},
 }
@@ -61,7 +77,10 @@ TURNS: dict[str, dict[str, Any]] = {
     "the division by sin omega is missing": {"way": "undivided"},
     "the ends have changed places: t = 0 is the start": {"under": "swapped"},
     "that goes along the straight line and stretches it: the steps aren't equal angles": {"way": "stretched"},
-    "the unit vectors are mixed without any sine: the middle is still too short": {"way": "line"},
+    "the unit vectors are mixed without any sine, or with that of a tiny angle (of a wrong unit?): the "
+    "middle is still too short": {"way": "line"},
+    "that is the sine of a cosine: omega is the angle, acos of the product": {"way": "cosine"},
+    "the product's sign is lost, so an obtuse angle becomes an acute one": {"way": "acute"},
 }
 
 
@@ -83,8 +102,16 @@ ARC = Function(right=arc, inputs=_arc, returns="one code", mistakes=[STRAIGHT, *
 def slerp_trial(answer: Callable[..., Any]) -> None:
     generator = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
     for _ in range(4 * callable(answer)):
-        made = torch.as_tensor(_given(answer(*_arc(generator)))).double()
-        if not made.isfinite().all() or made.norm() > 1e5:
+        start, end, t = _arc(generator)
+        made, small = (  # short codes, too: their product may lie between -1 and 1
+            torch.as_tensor(_given(answer(s * start, s * end, t))).double() for s in (1.0, 0.05)
+        )
+        if (
+            not made.isfinite().all()
+            or made.norm() > 1e5
+            or made.shape == small.shape == start.shape
+            and (made / made.norm() - small / small.norm()).norm() > 0.01
+        ):
             raise Wrong(
                 "acos wants a cosine, from -1 to 1. The product of two codes is one only if both have length "
                 "1; cutting it off at 1 doesn't mend that"
@@ -115,22 +142,37 @@ def _given(made: Any) -> Any:
 
 
 @functools.cache
-def thickness_ratio(of: str = "thickness", high: float = 3, low: float = 1, what: str = "") -> float:
+def thickness_ratio(
+    of: str = "thickness",
+    high: float = 3,
+    low: float = 1,
+    what: str = "",
+    *,
+    vector_of: str = "",
+    share: float = 0.2,
+    known: int = 1000,
+    pushed: int = 200,
+) -> float:
     """How many times as much an attribute changes with `high` as with `low`; or the number of a mistake."""
     x, measure = datasets.to_float(datasets.load("mnist", "test").images[:1000]), getattr(attributes, of)
     vae: Any = checkpoints.load("vae_mlp_16")
-    known, pixels = measure(x), what == "pixels"
+    values, pixels = getattr(attributes, vector_of or of)(x), what == "pixels"
     with torch.no_grad():
         z = x.flatten(1) if pixels else metrics.embed(vae, x)
-        vector = latent.attribute_vector(z, known, 0.5 if what == "half" else 0.2)
-        pushed = [z[:200] + strength * vector for strength in (0, low, high)]
-        images = [p.clamp(0, 1).view(-1, 1, 28, 28) if pixels else vae.decode(p) for p in pushed]
+        vector = latent.attribute_vector(z[:known], values[:known], 0.5 if what == "half" else share)
+        vector = vector / vector.norm() if what == "unit" else vector
+        codes = [z[:pushed] + strength * vector for strength in (0, low, high)]
+        images = [c.clamp(0, 1).view(-1, 1, 28, 28) if pixels else vae.decode(c) for c in codes]
     base, one, much = (measure(some) for some in images)
-    base = {"written": known[:200], "thick": torch.zeros(200)}.get(what, base)
-    if what == "each":
-        return float(((much - base) / (one - base)).nanmean())
+    base = {"written": values[:pushed], "thick": torch.zeros(pushed)}.get(what, base)
+    ratios = (much - base) / (one - base)
     change, step = float((much - base).nanmean()), float((one - base).nanmean())
-    return {"in pixels": change, "last": (change - step) / step}.get(what, change / step)
+    return {
+        "each": float(ratios.nanmean()), "median": float(ratios.nanmedian()),
+        "medians": float((much - base).nanmedian() / (one - base).nanmedian()),
+        "levels": float(much.nanmean() / base.nanmean()), "in pixels": change, "difference": change - step,
+        "last": (change - step) / step,
+    }.get(what, change / step)  # fmt: skip
 
 
 def _factors(z: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -160,10 +202,12 @@ def control_trial(answer: Callable[..., Any]) -> None:
     if not callable(answer):
         raise Wrong("the answer is a function")
     generator = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
-    for d, n in ((3, 4000), (5, 4003)):
+    for d, n, skewed in ((3, 4000, False), (5, 4003, False), (3, 4001, True)):
         axes = torch.linalg.qr(torch.randn(d, d, generator=generator))[0]
         spread = torch.tensor([3.0, 1.2, 0.5, 0.2, 0.1])[:d]  # unequal, along tilted axes, off the origin
-        z = torch.randn(3000, d, generator=generator) * spread @ axes.T + 2.5 * axes[:, -1]
+        noise = torch.randn(3000, d, generator=generator)
+        noise = noise.exp() - 1.6 if skewed else noise  # then a cloud and its mirror image differ
+        z = noise * spread @ axes.T + 2.5 * axes[:, -1]
         vector = 1.7 * axes[:, 1] + 1.2 * axes[:, -1]
         kept = z.clone(), vector.clone()
         made = torch.as_tensor(_given(answer(z, vector, n))).detach().float()
@@ -175,7 +219,7 @@ def control_trial(answer: Callable[..., Any]) -> None:
         if not made.isfinite().all():
             raise Wrong("some directions are NaN or infinite")
         _lengths(made.norm(dim=1), vector.norm())
-        _spread(made / vector.norm(), z, vector / vector.norm(), generator)
+        _spread(made / vector.norm(), z, vector / vector.norm(), generator, skewed)
 
 
 def _lengths(lengths: torch.Tensor, wanted: torch.Tensor) -> None:
@@ -193,7 +237,9 @@ def _lengths(lengths: torch.Tensor, wanted: torch.Tensor) -> None:
     raise Wrong("their lengths differ: a longer direction pushes more, and then two things change at once")
 
 
-def _spread(u: torch.Tensor, z: torch.Tensor, vector: torch.Tensor, generator: torch.Generator) -> None:
+def _spread(
+    u: torch.Tensor, z: torch.Tensor, vector: torch.Tensor, generator: torch.Generator, skewed: bool
+) -> None:
     limit, middle, along = 4 / len(u) ** 0.5, u.mean(dim=0), (u @ vector).square().mean()
     noise, off = torch.randn(20000, len(vector), generator=generator), {}
     for way, factor in _factors(z).items():
@@ -213,7 +259,7 @@ def _spread(u: torch.Tensor, z: torch.Tensor, vector: torch.Tensor, generator: t
         if middle @ vector > 0.8 * middle.norm():
             raise Wrong("the directions lean towards the vector: a control that contains it is none")
         raise Wrong("the directions have a preferred side: each should be as likely as its opposite")
-    if off[""] < limit:
+    if off[""] < limit or skewed:  # of a skewed cloud, differences of codes are fine, and spread otherwise
         return
     if off[nearest := min(off, key=lambda way: off[way])] < limit:
         raise Wrong(SPREADS[nearest])
