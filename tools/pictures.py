@@ -47,6 +47,7 @@ def frames() -> Iterator[Image.Image]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser.executable(), args=browser.ARGUMENTS)
         page = chromium.new_page(viewport={"width": 800, "height": 620})
+        page.emulate_media(reduced_motion="reduce")  # the page learns by itself otherwise
         page.goto(PAGE.as_uri())
         for name, path in (("pad-vae", around(4)), ("morph", to_and_fro(3))):
             instrument = page.locator(f"#{name}[data-ready]")

@@ -100,6 +100,7 @@ def averages(
 
 
 def unknown_pixels(probe: Probe, image_shape: Sequence[int], sizes: tuple[int, int]) -> str:
+    """What can be said of a reconstruction term that isn't in `PIXELS`."""
     base, x, mu, s = drawn(image_shape, sizes, 1)
     there, back = base * 0.5, base.clone()
     half = base.shape[-1] // 2

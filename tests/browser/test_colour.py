@@ -46,7 +46,8 @@ def widgets(colours):
 def opened(page, widgets, tmp_path):
     """A page like the course's, with these instruments and nothing else."""
     places = "<h1>Colours</h1>" + "".join(f'<div id="{name}"></div>' for name in widgets)
-    template = re.sub(r"(?<=<main>).*(?=</main>)", places, static.TEMPLATE.read_text("utf-8"), flags=re.S)
+    template = static.without_trainer(static.TEMPLATE.read_text("utf-8"))
+    template = re.sub(r"(?<=<main>).*(?=</main>)", places, template, flags=re.S)
     (tmp_path / "colours.html").write_text(static.write(widgets, template), "utf-8")
     page.add_init_script(WATCH)
     with no_front_end_error(page):

@@ -36,6 +36,7 @@ def opened(page, path=static.PAGE, size=WIDE):
     """Open the page, or another one that was made of it, and wait for its instruments."""
     page.set_viewport_size(size)
     page.add_init_script(WATCH)
+    page.emulate_media(reduced_motion="reduce")  # then nothing learns before it is told to
     page.goto(path.as_uri())
     for name in NAMES:
         page.locator(f"#{name}[data-ready]").wait_for()
@@ -170,7 +171,7 @@ def test_a_dead_canvas_turns_the_tests_red(page, widgets):
         "console.error('something')",
         "setTimeout(() => { throw new Error('something') })",
         "Promise.reject(new Error('something')) && 0",
-        "document.querySelector('button').addEventListener('click', () => { throw new Error('something') })",
+        "document.querySelector('#sliders button').onclick = () => { throw new Error('something') }",
     ],
     ids=["logged", "thrown", "rejected", "in a listener"],
 )
@@ -181,7 +182,7 @@ def test_an_error_in_the_browser_turns_the_tests_red(page, code):
         no_front_end_error(page),
     ):
         page.evaluate(f"() => {{ {code} }}")
-        page.get_by_role("button", name="Reset").first.click()
+        page.locator("#sliders").get_by_role("button", name="Reset").click()
 
 
 def test_a_violation_turns_the_tests_red(page):

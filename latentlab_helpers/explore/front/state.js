@@ -43,7 +43,7 @@ async function prepareDigits(model) {
   const [shape, labels, names, colours] = [model.get("shape"), model.get("labels"), model.get("classes"), model.get("colours")];
   const size = shape.reduce((a, b) => a * b), className = (/** @type {number} */ label) => names[label] ?? String(label);
   return {
-    shape, labels, size, className,
+    shape, labels, size, className, all: data,
     classes: [...new Set(labels)].sort((a, b) => a - b),
     colour: (/** @type {number} */ i) => colours[labels[i] % colours.length],
     bytes: (/** @type {number} */ i) => data.subarray(i * size, (i + 1) * size),

@@ -9,20 +9,26 @@ in for Jupyter.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
-import sys
+import zlib
 from pathlib import Path
+from typing import Any
 
+import torch
 from ipywidgets import Widget, widget_serialization
 
 from latentlab_helpers import attributes, checkpoints, datasets, explore, metrics
 from latentlab_helpers.files import write_whole
 from tools import home
+from tools.page import kernels
 
-ROOT = Path(__file__).resolve().parent.parent
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 PAGE = ROOT / "latentlab.html"
-TEMPLATE = Path(__file__).with_suffix(".html")
-LIMIT = 2_500_000  # bytes
+TEMPLATE = HERE / "page.html"
+LIMIT = 4_000_000  # bytes
+TRAINED = 10_000  # training images on the page, from which it learns
 MEASURED = 5000  # training images, from which the board's vectors come
 HOST = {"layout", "tabbable", "tooltip"}  # what ipywidgets keeps for Jupyter
 
@@ -74,14 +80,46 @@ def state(widgets: dict[str, Widget]) -> dict[str, dict]:
     return result
 
 
+def training() -> dict[str, Any]:
+    """What the page learns from, and with: images, the attributes' fifths among them, and the kernels."""
+    images = datasets.load("mnist", "train").images
+    values = attributes.measured(images[:MEASURED])
+    marks = []  # 1 for the fifth with the least of an attribute, 2 for that with the most
+    for value in values.values():
+        order, count = value.argsort(stable=True), round(0.2 * MEASURED)
+        mark = torch.zeros(MEASURED, dtype=torch.uint8)
+        mark[order[:count]], mark[order[-count:]] = 1, 2
+        marks.append(mark)
+    binary = {
+        "images": zlib.compress(images[:TRAINED].numpy().tobytes(), 9),
+        "fifths": torch.stack(marks).numpy().tobytes(),
+        "kernels": kernels.assembled(),
+    }
+    packed = {name: {"base64": base64.b64encode(value).decode()} for name, value in binary.items()}
+    source = hashlib.sha256(kernels.text().encode()).hexdigest()  # assemblers may differ
+    return {**packed, "measured": MEASURED, "source": source}
+
+
+def without_trainer(template: str) -> str:
+    """The template for another page of instruments, on which nothing is trained."""
+    return template.replace("{{work}}", "").replace("{{tab}}", "").replace(":not(.first)", "")
+
+
 def write(widgets: dict[str, Widget], template: str) -> str:
     """The page: the template with the style, the module and the state in their places."""
     address = home.stated()
+    work = "\n".join((HERE / name).read_text("utf-8") for name in ("learner.js", "worker.js"))
+    held: dict[str, Any] = state(widgets)
+    if "{{work}}" in template:
+        held["training"] = training()
     parts = {
+        "work": f'<script id="work">\n{work}\n</script>',
+        "tab": (HERE / "tab.js").read_text("utf-8"),
         "notebooks": f"{address}/blob/main/notebooks" if address else "notebooks",
+        "count": f"{TRAINED:,}",
         "css": explore.Instrument._css,
         "module": explore.front_end(),
-        "state": json.dumps(state(widgets), separators=(",", ":")).replace("<", "\\u003c"),
+        "state": json.dumps(held, separators=(",", ":")).replace("<", "\\u003c"),
     }
     for name, text in parts.items():
         template = template.replace("{{" + name + "}}", text)
@@ -97,7 +135,3 @@ def main() -> int:
     write_whole(PAGE, text)
     print(f"{PAGE.name}: {size / 1e6:.2f} MB")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,194 @@
+// Training, as one may watch it: the map of the real images moves, curves grow, pictures get sharper. What trains is
+// elsewhere: a kernel, or the page's worker. It sends one `shot` after another, and reads `settings` and `command`.
+
+/** How far training is: `history` has rows of step and terms, `places` two numbers for each image on the map, `pictures`
+ * the bytes of each row's images, one row after the other.
+ * @typedef {{step: number, running: boolean, said: string, history: DataView<ArrayBuffer>,
+ *   places: DataView<ArrayBuffer>, pictures: DataView<ArrayBuffer>}} Shot
+ */
+/** @typedef {{name: string, label: string, options: {value: any, label: string}[]}} Choice */
+/** @typedef {{label: string, says: string, settings: Record<string, any>}} Break */
+
+/** A map whose images go to their new places. The first of a crowd is drawn as itself, the others as squares.
+ * @param {Digits} digits
+ * @param {number} count
+ * @param {string} label
+ */
+function movingMap(digits, count, label) {
+  const side = 640, wide = 34, canvas = make("canvas", { width: side, height: side, class: "ll-plane", role: "img", "aria-label": label });
+  const context = canvas.getContext("2d"), stamps = make("canvas", { width: 28 * count, height: 28 });
+  const [channels, height, width] = digits.shape, area = height * width, ink = stamps.getContext("2d");
+  stamps.width = width * count;
+  stamps.height = height;
+  for (let i = 0; i < count; i++) {
+    const image = ink.createImageData(width, height), pixels = digits.image(i), colour = digits.colour(i);
+    const tint = [1, 3, 5].map((from) => parseInt(colour.slice(from, from + 2), 16));
+    for (let k = 0; k < area; k++) {
+      const own = [0, 1, 2].map((c) => 255 * pixels[c * area + k]);
+      image.data.set(channels === 3 ? [...own, 255] : [...tint, 255 * pixels[k]], 4 * k);
+    }
+    ink.putImageData(image, i * width, 0);
+  }
+  let from = new Float32Array(2 * count), to = from, began = 0, drawn = 0;
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  /** @param {Float32Array} places */
+  const draw = (places) => {
+    // The middle and the reach are those of most: a few that lie far out stay out of the picture.
+    const [x, y] = [0, 1].map((k) => {
+      const sorted = Float32Array.from({ length: count }, (_, i) => places[2 * i + k]).sort();
+      const [low, high] = [sorted[Math.floor(0.01 * count)], sorted[Math.ceil(0.99 * count) - 1]];
+      const reach = Math.max(high - low, 1e-6) * 1.15;
+      return { low: (low + high - reach) / 2, reach };
+    });
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, side, side);
+    /** @type {[number, number][]} */
+    const taken = [], alone = [];
+    for (let i = 0; i < count; i++) {
+      const at = /** @type {[number, number]} */ ([((places[2 * i] - x.low) / x.reach) * side, side - ((places[2 * i + 1] - y.low) / y.reach) * side]);
+      const free = taken.every(([a, b]) => Math.abs(a - at[0]) > 0.6 * wide || Math.abs(b - at[1]) > 0.75 * wide);
+      if (free) {
+        taken.push(at);
+        alone.push([i, 0]);
+      } else {
+        context.fillStyle = digits.colour(i);
+        context.fillRect(at[0] - 3, at[1] - 3, 6, 6);
+      }
+    }
+    alone.forEach(([i], k) => context.drawImage(stamps, i * width, 0, width, height, taken[k][0] - wide / 2, taken[k][1] - wide / 2, wide, wide));
+  };
+  const frame = (/** @type {number} */ now) => {
+    const t = still.matches ? 1 : Math.min(1, (now - began) / 120);
+    draw(from.map((value, i) => value + t * (to[i] - value)));
+    drawn = t < 1 ? requestAnimationFrame(frame) : 0;
+  };
+  return {
+    canvas,
+    /** @param {Float32Array} places */
+    show(places) {
+      from = to.length && to.some(Boolean) ? to : places;
+      [to, began] = [places, performance.now()];
+      if (!drawn) drawn = requestAnimationFrame(frame);
+    },
+    stop: () => cancelAnimationFrame(drawn),
+  };
+}
+
+/** The curve of one term.
+ * @param {string} name
+ */
+function curve(name) {
+  const width = 480, height = 150, left = 4, canvas = make("canvas", { width, height, class: "ll-curve", role: "img", "aria-label": name });
+  const context = canvas.getContext("2d"), caption = make("figcaption", {}, name);
+  return {
+    node: make("figure", { class: "ll-term" }, canvas, caption),
+    /** @param {number[]} steps
+     * @param {number[]} values
+     */
+    show(steps, values) {
+      const ink = getComputedStyle(canvas), last = values[values.length - 1];
+      context.clearRect(0, 0, width, height);
+      if (!values.length) return (caption.textContent = name);
+      const seen = values.slice(Math.min(3, values.length >> 1)), low = Math.min(...seen), high = Math.max(...seen);
+      const x = (/** @type {number} */ step) => left + ((width - 2 * left) * step) / steps[steps.length - 1];
+      const y = (/** @type {number} */ value) => height - 8 - ((height - 16) * (Math.min(value, high) - low)) / Math.max(high - low, 1e-9);
+      context.strokeStyle = ink.color;
+      context.lineWidth = 3;
+      context.beginPath();
+      values.forEach((value, i) => context.lineTo(x(steps[i]), y(value)));
+      context.stroke();
+      caption.textContent = `${name}: ${Number.isFinite(last) ? last.toFixed(1) : "not a number"}`;
+      canvas.setAttribute("aria-label", `${caption.textContent} at step ${steps[steps.length - 1]}; from ${high.toFixed(1)} down to ${low.toFixed(1)}`);
+    },
+  };
+}
+
+/** @param {Model} model
+ * @param {HTMLElement} el
+ */
+async function trainer(model, el) {
+  const get = (/** @type {string} */ name) => model.get(name);
+  const digits = await part(model, get("digits"), prepareDigits), [channels, height, width] = digits.shape;
+  /** @type {(() => void)[]} */
+  const stop = [];
+  const on = (/** @type {string} */ name, /** @type {() => void} */ react) => {
+    model.on("change:" + name, react);
+    stop.push(() => model.off("change:" + name, react));
+  };
+  const set = (/** @type {string} */ name, /** @type {any} */ value) => {
+    model.set(name, value);
+    model.save_changes();
+  };
+  const many = get("across"), map = movingMap(digits, get("count"), "Map of the latent space while it is learned"), curves = get("terms").map(curve);
+  const rows = get("rows").map((/** @type {string} */ name) => picture(name, [channels, height, width * many], "ll-strip"));
+  const status = make("p", { class: "ll-numbers" }), heard = make("p", { class: "ll-hint", role: "status" });
+  const command = (/** @type {string} */ name) => set("command", { name, id: Math.random() });
+  /** @type {Record<string, HTMLButtonElement>} */
+  const pressed = {};
+  for (const name of get("commands")) pressed[name] = button(name, () => command(pressed[name].dataset.does ?? name));
+  /** @type {Choice[]} */
+  const choices = get("choices");
+  const selects = choices.map(({ name, label, options }) => {
+    const select = control("select", { onchange: () => set("settings", { ...get("settings"), [name]: options[select.selectedIndex].value }) },
+      ...options.map((option) => make("option", {}, option.label)));
+    return { name, options, select, node: make("label", { class: "ll-choice" }, make("span", {}, label), select) };
+  });
+  /** @type {Break[]} */
+  const breaks = get("breaks");
+  const broken = breaks.map(({ label, says, settings }) => button(label, () => {
+    heard.textContent = says;
+    set("settings", { ...get("usual"), ...settings });
+    command("Start again");
+    command("Play");
+  }));
+  const settle = () => {
+    for (const { name, options, select } of selects) select.selectedIndex = options.findIndex((option) => option.value === get("settings")[name]);
+  };
+  const show = () => {
+    /** @type {Shot} */
+    const { step, running, said, history, places, pictures } = get("shot");
+    if (!places) return;
+    const columns = curves.length + 1, numbers = floats(history), steps = [], shown = curves.map(() => /** @type {number[]} */ ([]));
+    for (let i = 0; i < numbers.length; i += columns) {
+      steps.push(numbers[i]);
+      shown.forEach((values, k) => values.push(numbers[i + 1 + k]));
+    }
+    curves.forEach((one, k) => one.show(steps, shown[k]));
+    map.show(floats(places));
+    const all = bytes(pictures), size = channels * height * width;
+    rows.forEach((row, r) => {
+      const strip = new Float32Array(many * size);
+      for (let n = 0; n < many; n++) {
+        for (let k = 0; k < size; k++) {
+          const line = Math.floor(k / width); // of all channels, one below the other
+          strip[(line * many + n) * width + (k % width)] = all[(r * many + n) * size + k] / 255;
+        }
+      }
+      row.show(strip, `${get("rows")[r]}, at step ${step}`);
+    });
+    status.textContent = said;
+    el.classList.toggle("ll-running", running);
+    if (pressed.Play) {
+      pressed.Play.textContent = running ? "Pause" : "Play";
+      pressed.Play.dataset.does = running ? "Pause" : "Play";
+    }
+    if (pressed.Stop) pressed.Stop.disabled = !running;
+  };
+  on("shot", show);
+  on("settings", settle);
+  el.append(
+    ...(choices.length ? [make("div", { class: "ll-choices" }, ...selects.map(({ node }) => node))] : []),
+    make("div", { class: "ll-row" },
+      make("figure", { class: "ll-map" }, map.canvas, make("figcaption", {}, get("caption"))),
+      make("div", { class: "ll-side" }, ...curves.map((one) => one.node), ...rows.map((row) => row.node))),
+    buttons(...Object.values(pressed)),
+    status,
+    ...(broken.length ? [make("div", { class: "ll-buttons" }, make("span", {}, "Break it:"), ...broken), heard] : []),
+  );
+  settle();
+  show();
+  return () => {
+    map.stop();
+    stop.forEach((off) => off());
+  };
+}
