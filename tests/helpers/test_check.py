@@ -477,3 +477,11 @@ def test_a_loss_that_cant_be_examined_says_what_to_do():
         check.loss(lambda a, b: a.sum())
     with pytest.raises(ValueError, match="set image_shape"):
         check.loss(lambda recon, x, mu, logvar: (recon.view(-1, 100) * 0).sum())
+
+
+def test_a_library_that_has_not_implemented_something_is_no_missing_answer():
+    class NoForward(torch.nn.Module):
+        pass
+
+    result = check.task("01.1", NoForward())
+    assert result.status == "raised" and "forward" in result.text, result

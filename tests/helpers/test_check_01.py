@@ -100,12 +100,25 @@ class OwnControl(nn.Module):
         return y.reshape(x.shape)
 
 
+def np_loss(model, optimizer, x):
+    loss = F.mse_loss(model(x).sigmoid(), x)
+    model.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach().numpy()
+
+
 RIGHT = {
-    "01.1": [looped_mse, MeanError(), lambda o, x: nn.MSELoss()(torch.sigmoid(o), x)],
+    "01.1": [
+        lambda o, x: F.mse_loss(o.sigmoid(), x).reshape(1),
+        looped_mse,
+        MeanError(),
+        lambda o, x: nn.MSELoss()(torch.sigmoid(o), x),
+    ],
     "01.2": [counted, lambda h, d: 1570 * h + 2 * h * d + d + 784, lambda h, d: np.float64(counted(h, d))],
     "01.3": [by_sklearn, by_eigh],
     "01.4": [ratio_by_hand, lambda: torch.tensor([ratio_by_hand()]), lambda: np.float32(ratio_by_hand())],
-    "01.5": [late_zero, by_autograd, functools.partial(lambda extra, *a: by_autograd(*a), None)],
+    "01.5": [np_loss, late_zero, by_autograd, functools.partial(lambda extra, *a: by_autograd(*a), None)],
     "01.6": [sorted_size, lambda errors, limit: float(sorted_size(errors, limit))],
     "01.7": [without_relu, OwnControl, functools.partial(OwnControl, width=400)],
 }
@@ -289,7 +302,93 @@ def from_largest(errors, limit):
     return best
 
 
+def by_halves(errors, limit):
+    sizes, low = sorted(errors), 0
+    high = len(sizes) - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if errors[sizes[middle]] <= limit else (middle + 1, high)
+    return sizes[low]
+
+
+def sorted_apart(errors, limit):
+    return next(s for s, e in zip(sorted(errors), sorted(errors.values())[::-1], strict=True) if e <= limit)
+
+
+def eigh_rows(train, images, k, part=lambda v, k: v[-k:]):
+    return pca(train, images, k, part(torch.linalg.eigh(torch.cov(train.T))[1], k))
+
+
+def one_mean(train, images, k):
+    m = train.mean()
+    return pca(train, images, k, torch.linalg.svd(train - m)[2][:k], m, m)
+
+
+def mean_of_each(train, images, k):
+    v = torch.linalg.svd(train - train.mean(1, keepdim=True))[2][:k]
+    m = images.mean(1, keepdim=True)
+    return pca(train, images, k, v, m, m)
+
+
+def singular(train, images, k):
+    m = train.mean(0)
+    s, v = torch.linalg.svd(train - m)[1:]
+    return (images - m) @ v[:k].T * s[:k] @ v[:k] + m
+
+
+def standardised(train, images, k):
+    m, s = train.mean(0), train.std(0)
+    return by_sklearn((train - m) / s, (images - m) / s, k) * s.numpy() + m.numpy()
+
+
+def pca_errors():
+    train = datasets.load("mnist", "train").images
+    return [metrics.pca_mse(train, x, [16])[16] for x in (mirrored(digits()), digits())]
+
+
+def errors_of(x):
+    made = metrics.reconstruct(checkpoints.load("ae_mlp_16"), x)
+    return (made - datasets.to_float(x)).square().flatten(1).mean(1)
+
+
+SHARED = {}
+
+
+def cached(d):
+    return SHARED.setdefault(d, control()(d))
+
+
 WRONG = [
+    ("01.1", lambda o, x: F.mse_loss(o.clamp(0, 1), x), "clamp"),
+    ("01.1", lambda o, x: F.mse_loss(o.flatten(1).softmax(1), x.flatten(1)), "softmax"),
+    ("01.1", lambda o, x: F.mse_loss(o.sigmoid().sigmoid(), x), "taken twice"),
+    ("01.1", lambda o, x: (1 / (1 + o.exp()) - x).square().mean(), "upside down"),
+    ("01.1", lambda o, x: F.mse_loss((o > 0).float(), x), "rounded to black and white"),
+    ("01.2", lambda h, d: counted(h, d) - (2 * h + d + 784) + 4, "one bias for each unit"),
+    ("01.2", lambda h, d: 1570 * h + 2 * h * h + d + 784, "not h and h"),
+    ("01.2", lambda h, d: 784 * h + h * d + h + d + h + 784, "weights of its own"),
+    ("01.2", lambda h, d: counted(h, d) - h * d, "h · d counts twice"),
+    ("01.2", lambda h, d: counted(h, d) - 784 * h, "784 · h counts twice"),
+    ("01.3", eigh_rows, "as columns"),
+    ("01.3", functools.partial(eigh_rows, part=lambda v, k: v[:k]), "the largest come last"),
+    ("01.3", one_mean, "one number is subtracted"),
+    ("01.3", mean_of_each, "that of each image"),
+    ("01.3", singular, "singular values"),
+    ("01.3", standardised, "divided by their spread"),
+    ("01.3", lambda t, i, k: pca(t, i, k, directions(t)[1 : k + 1]), "first direction is left out"),
+    ("01.4", lambda: ratio(mirrored, "vae_mlp_16"), "for the VAE"),
+    ("01.4", lambda: ratio(lambda x: x.flip(0)), "images' order"),
+    ("01.4", lambda: pca_errors()[0] / pca_errors()[1], "PCA's ratio"),
+    ("01.4", lambda: error("ae_mlp_16", mirrored(digits())) / pca_errors()[0], "with PCA"),
+    ("01.4", lambda: (errors_of(mirrored(digits())) / errors_of(digits())).mean(), "ratio of its own"),
+    ("01.4", lambda: errors_of(mirrored(digits()[:1000])).mean() / errors_of(digits()[:1000]).mean(),
+     "all 10,000"),
+    ("01.6", lambda e, limit: min(v for v in e.values() if v <= limit), "that is an error"),
+    ("01.6", by_halves, "by halves"),
+    ("01.6", sorted_apart, "sorted apart"),
+    ("01.6", lambda e, limit: min((s, v) for s, v in e.items() if v <= limit), "return the first alone"),
+    ("01.7", cached, "share their weights"),
+    ("01.7", control(bend=lambda: nn.BatchNorm1d(400)), "look for BatchNorm1d"),
     ("01.1", lambda o, x: ((o - x) ** 2).mean(), "sigmoid is missing"),
     ("01.1", lambda o, x: F.mse_loss(o.sigmoid(), x.sigmoid()), "x is an image already"),
     ("01.1", lambda o, x: F.mse_loss(torch.sigmoid(o - x), torch.zeros_like(x)), "first make pixels"),
@@ -384,16 +483,16 @@ WRONG = [
     ("01.6", lambda e, limit: min((abs(v - limit), s) for s, v in e.items())[1], "nearest"),
     ("01.6", lambda e, limit: max((v, s) for s, v in e.items() if v <= limit)[1], "largest error within"),
     ("01.6", lambda e, limit: [s for s in e if e[s] <= limit][0], "nobody has sorted"),
-    ("01.6", lambda e, limit: sorted(e).index(sorted_size(e, limit)), "asked is the size itself"),
+    ("01.6", lambda e, limit: sorted(e).index(sorted_size(e, limit)), "the task asks for the size itself"),
     ("01.6", lambda e, limit: sorted(e).index(sorted_size(e, limit)) + 1, "position from 1 on"),
     ("01.6", lambda e, limit: e[sorted_size(e, limit)], "that is an error"),
     ("01.6", lambda e, limit: sorted(e)[sorted(e).index(sorted_size(e, limit)) - 1], "one size too small"),
     ("01.6", lambda e, limit: sorted(e)[sorted(e).index(sorted_size(e, limit)) + 1], "one size too large"),
     ("01.6", lambda e, limit: min(s for s in e if e[s] > limit), "too large"),
     ("01.6", lambda e, limit: len([s for s in e if e[s] <= limit]), "how many"),
-    ("01.6", from_largest, "on fresh inputs"),
+    ("01.6", from_largest, "from there on all sizes"),
     ("01.6", lambda e, limit: 16, "the same whatever goes in"),
-    ("01.6", lambda e, limit: [s for s in e if e[s] <= limit][:2], "shape"),
+    ("01.6", lambda e, limit: [s for s in e if e[s] > limit][:2], "shape"),
     ("01.6", lambda e, limit: -sorted_size(e, limit), "wrong sign"),
     ("01.7", models.Autoencoder, "look for ReLU and ReLU"),
     ("01.7", control(second=nn.ReLU), "look for ReLU"),

@@ -120,7 +120,11 @@ def all_but_one(codes):
 
 
 RIGHT = {
-    "02.1": [by_distributions, functools.partial(kl, reduce=lambda terms: terms.mean(0).sum())],
+    "02.1": [
+        lambda m, s: kl(m, s).reshape(1),
+        by_distributions,
+        functools.partial(kl, reduce=lambda terms: terms.mean(0).sum()),
+    ],
     "02.2": [in_place_code, by_rsample, by_loop, numpy_noise],
     "02.3": [beta, beta_by_cases],
     "02.4": [elbo_by_softplus, elbo_by_bernoulli],
@@ -239,7 +243,57 @@ def seeded_shuffle(codes):
     return drawn(codes)
 
 
+def once(m, s):
+    return kl(m, s) + 0.5 * (m.shape[1] - 1)
+
+
+def reverse(m, s):
+    q, p = torch.distributions.Normal(m, (s / 2).exp()), torch.distributions.Normal(0 * m, torch.ones_like(m))
+    return torch.distributions.kl_divergence(p, q).sum(1).mean()
+
+
+def by_else(p, d, mp, ml):
+    if ml:
+        return 1 / d
+    return p if mp else 1
+
+
+def of_terms(terms):
+    means = np.sort(terms.mean(0))
+    return means[-4:].sum() / means.sum()
+
+
 WRONG = [
+    ("02.1", lambda m, s: (0.5 * m**2 + s.exp() - 1 - s).sum(1).mean(), "the whole bracket"),
+    ("02.1", once, "the -1 is subtracted once"),
+    ("02.1", lambda m, s: 0.5 * (m**2 + (s / 2).exp() - 1 - s).sum(1).mean(), "here stands sigma²"),
+    ("02.1", reverse, "the other way round"),
+    ("02.1", lambda m, s: kl(m.mean(0)[None], s.mean(0)[None]), "averaged over the batch first"),
+    ("02.3", lambda p, d, mp, ml: (p if mp else 1) // (d if ml else 1), "throws the rest away"),
+    ("02.3", lambda p, d, mp, ml: 1 if mp == ml else beta(p, d, mp, ml), "don't cancel"),
+    ("02.3", lambda p, d, mp, ml: p if mp else 1 / d if ml else 1, "only that over the pixels"),
+    ("02.3", by_else, "only that over the latents"),
+    ("02.3", lambda p, d, mp, ml: beta(784, d, mp, ml), "784 is one"),
+    ("02.3", lambda p, d, mp, ml: beta(p, 16, mp, ml), "16 is one"),
+    ("02.4", lambda o, x, m, s: elbo_by_softplus(o, x, m, s) + kl(m, s), "lacks its ½"),
+    ("02.4", lambda o, x, m, s: elbo_by_softplus(o, x, m, s) - kl(m, s) * (1 - 1 / len(m)),
+     "the KL is divided by the number of images twice"),
+    ("02.4", lambda o, x, m, s: elbo_by_softplus(o, x, m, s) / len(m) + kl(m, s) * (1 - 1 / len(m)),
+     "the cross-entropy is divided by the number of images twice"),
+    ("02.4", lambda o, x, m, s: elbo_by_softplus(o, (x > 0.5).float(), m, s), "black and white"),
+    ("02.5", lambda w: w.max(0).values - math.log(len(w)), "the others count"),
+    ("02.5", lambda w: (w - w.max(0).values).exp().mean(0).log(), "never added back"),
+    ("02.5", lambda w: (w - w.max(0).values).exp().mean(0).log() - w.max(0).values, "subtracted again"),
+    ("02.5", lambda w: w.logsumexp(0) - math.log10(len(w)), "log10"),
+    ("02.5", lambda w: w.logsumexp(0) - math.log2(len(w)), "log2"),
+    ("02.5", lambda w: (w.softmax(0) * w).sum(0), "softmax"),
+    ("02.5", lambda w: (w - w.min(0).values).exp().mean(0).log() + w.min(0).values, "extreme"),
+    ("02.5", lambda w: (w - w.mean(0)).exp().mean(0).log() + w.mean(0), "extreme"),
+    ("02.6", lambda: share() / (1 - share()), "for each nat"),
+    ("02.6", lambda: of_terms(costs()[1] ** 2), "mu² alone"),
+    ("02.6", lambda: of_terms(costs()[0] * 2 + 1), "the -1 is missing"),
+    ("02.6", lambda: of_terms(costs()[0].T), "four images"),
+    ("02.6", lambda: of_terms(costs()[0][:1000]), "all 10,000"),
     ("02.1", lambda m, s: kl(m, s) + 0.5 * m.shape[1], "the -1 is missing"),
     ("02.1", lambda m, s: kl(m, s) + 0.5 * s.sum(1).mean(), "-logvar is missing"),
     ("02.1", lambda m, s: kl(m, s) + s.sum(1).mean(), "logvar has the wrong sign"),
@@ -298,7 +352,7 @@ WRONG = [
     ("02.3", lambda p, d, mp, ml: 2 * beta(p, d, mp, ml), "doubled"),
     ("02.3", lambda p, d, mp, ml: 49, "the same whatever goes in"),
     ("02.3", lambda p, d, mp, ml: beta(p, d, mp, ml) / p, "divided by the number of pixels"),
-    ("02.3", lambda p, d, mp, ml: beta(784, 16, mp, ml), "on fresh inputs"),
+    ("02.3", lambda p, d, mp, ml: beta(784, 16, mp, ml), "784 and 16"),
     ("02.3", lambda p, d, mp, ml: math.log(beta(p, d, mp, ml)), "on fresh inputs"),
     ("02.4", broken, "the sigmoid is taken twice"),
     ("02.4", broken, "a mean over the pixels"),
@@ -320,7 +374,7 @@ WRONG = [
     ("02.4", lambda *a: elbo_by_softplus(*a) / 784, "divided by the number of pixels"),
     ("02.4", lambda *a: elbo_by_softplus(*a).item(), "no gradient"),
     ("02.4", lambda *a: elbo_by_softplus(*a) / math.log(2), "divided by ln 2"),
-    ("02.4", lambda o, x, m, s: elbo_by_softplus(x, o, m, s), "on fresh inputs"),
+    ("02.4", lambda o, x, m, s: elbo_by_softplus(x, o, m, s), "changed places"),
     ("02.5", lambda w: w.exp().sum(0).log(), "log k is missing"),
     ("02.5", lambda w: torch.mean(w, 0), "the mean of the logs"),
     ("02.5", lambda w: w.logsumexp(1) - math.log(w.size(1)), "runs over the images"),

@@ -1,5 +1,6 @@
 """The checks of lesson 03's exercises: right answers in unusual forms, and mistakes."""
 
+import bisect
 import functools
 import math
 import statistics
@@ -138,7 +139,7 @@ def as_lists(vae, seeds):
 
 
 RIGHT = {
-    "03.1": [sharp, metrics.sharpness,
+    "03.1": [lambda x, o: sharp(x, o)[None], sharp, metrics.sharpness,
              lambda x, o: np.square(lap(x).numpy()).sum() / np.square(lap(o).numpy()).sum(),
              lambda x, o: (lap(x).norm() / lap(o).norm()) ** 2, lambda x, o: sharp(x.double(), o.double())],
     "03.2": [Nll(), by_distribution, nll],
@@ -240,7 +241,69 @@ CONST = {"the constant with 2π is missing": 0, "comes without its ½": math.log
          "the constant with 2π is counted once": 0.5 * math.log(2 * math.pi) / 784,
          "log π stands": 0.5 * math.log(math.pi)}  # fmt: skip
 
+
+def halves(a, b):
+    mean, _, high = interval(a, b)
+    return mean, high - mean
+
+
+def between(c, t):
+    i = reached(c, t)
+    (s, e), (n, f) = c[i - 1 : i + 1]
+    return np.interp(t, [f, e], [n, s])
+
+
+def by_bisect(c, t):
+    return c[bisect.bisect_left([-e for _, e in c], -t)][0]
+
+
+def of(x):
+    p = torch.stack([x.roll(s, 3) for s in (-1, 0, 1)])
+    return error(p.mean(0), p) / error(x, p)
+
+
+def loaded(split, n=None):
+    return datasets.to_float(datasets.load("mnist", split).images[:n])
+
+
 WRONG = [
+    ("03.1", lambda x, o: lap(x).sum() ** 2 / lap(o).sum() ** 2, "square first"),
+    ("03.1", lambda x, o: lap(x**2).sum() / lap(o**2).sum(), "squared before"),
+    ("03.1", lambda x, o: (lap(x) ** 2).sum() / (o**2).sum(), "originals' brightness"),
+    ("03.2", lambda m, x, s: -torch.distributions.Normal(m, s).log_prob(x).exp().sum() / len(x), "its log"),
+    ("03.2", wrong_nll(log=math.log10, constant=0.5 * math.log10(2 * math.pi)), "log10"),
+    ("03.3", lambda e: (e**2).mean().sqrt(), "don't square them again"),
+    ("03.3", lambda e: e.sqrt().std(), "not a spread"),
+    ("03.3", lambda e: (e.sum() / 784).sqrt(), "divide by their number"),
+    ("03.3", lambda e: e.max().sqrt(), "largest error"),
+    ("03.4", lambda c, t: steps_by_loop(c, t) - c[0][0], "counted from the curve's first step"),
+    ("03.4", between, "between two entries"),
+    ("03.4", lambda c, t: max((e, s) for s, e in c if e <= t)[1], "largest error within"),
+    ("03.4", by_bisect, "by halves"),
+    ("03.4", lambda c, t: next(pair for pair in c if pair[1] <= t), "return the first alone"),
+    ("03.4", lambda c, t: c[-1][0], "the curve's end"),
+    ("03.5", wrong_interval(sd=lambda a, b: abs(a.std() - b.std())), "isn't the spread of the differences"),
+    ("03.5", lambda a, b: interval(a.sort().values, b.sort().values), "sorted on their own"),
+    ("03.5", wrong_interval(q=lambda n: stats.t.ppf(0.975, n - 2)), "not n - 2"),
+    ("03.5", wrong_interval(q=lambda n: stats.t.cdf(0.975, n - 1)), "cdf"),
+    ("03.5", wrong_interval(root=lambda n: math.sqrt(n - 1)), "n - 1 stands"),
+    ("03.5", lambda a, b: (*halves(a, b), halves(a, b)[1]), "half widths"),
+    ("03.5", lambda a, b: (halves(a, b)[0], -halves(a, b)[1], halves(a, b)[1]), "around 0"),
+    ("03.5", lambda a, b: [halves(a, b)[0] + i * halves(a, b)[1] for i in (0, -0.5, 0.5)], "halve again"),
+    ("03.5", lambda a, b: interval((a - b).abs(), 0 * b), "lost their signs"),
+    ("03.5", lambda a, b: interval(a / b, 0 * b), "divided by b"),
+    ("03.5", lambda a, b: ((a - b).median(), *interval(a, b)[1:]), "median"),
+    ("03.5", lambda a, b: ((a - b).mean(), *np.percentile((a - b).numpy(), [2.5, 97.5])), "95 % of the"),
+    ("03.5", lambda a, b: ((a - b).mean(), (a - b).min(), (a - b).max()), "smallest and the largest"),
+    ("03.6", lambda: error(places().sum(0)) / error(places()[1]), "is a sum"),
+    ("03.6", lambda: blur_ratio() / 3, "are summed over the places"),
+    ("03.6", lambda: error((places().sum(0) + places()[1]) / 4) / error(places()[1]), "middle twice"),
+    ("03.6", lambda: error(places()[[1, 2, 2]].mean(0), places()[[1, 2, 2]])
+     / error(places()[1], places()[[1, 2, 2]]), "in one direction only"),
+    ("03.6", lambda: error(places().mean(0)) - error(places()[1]), "soft minus sharp"),
+    ("03.6", lambda: of(loaded("test")), "all test images"),
+    ("03.6", lambda: of(loaded("train", 2000)), "training images"),
+    ("03.6", lambda: error(places().mean(0), places()[1]) / error(places()[1]), "in the middle place alone"),
     ("03.1", lambda x, o: each(x, o).mean(), "mean of the images' own ratios"),
     ("03.1", each, "one ratio for each image"),
     ("03.1", lambda x, o: sharp(o, x), "upside down"),
@@ -298,12 +361,12 @@ WRONG = [
     ("03.3", lambda e: 0.1, "the same whatever goes in"),
     ("03.3", lambda e: e.mean() ** 2, "on fresh inputs"),
     ("03.3", lambda e: e.sqrt(), "asked"),
-    ("03.4", reached, "the place in the list; asked is the step"),
+    ("03.4", reached, "the place in the list; the task asks for the step"),
     ("03.4", lambda c, t: c[below(c, t)][0], "exactly the target has reached it"),
     ("03.4", below, "exactly the target counts as reached"),
     ("03.4", lambda c, t: c[own_fall(c, t)][0], "still measured by its own fall"),
     ("03.4", broken_steps_to, "by its own fall; besides"),
-    ("03.4", lambda c, t: c[np.argmin([e for _, e in c])][0], "where the error is smallest; asked"),
+    ("03.4", lambda c, t: c[np.argmin([e for _, e in c])][0], "where the error is smallest; the task"),
     ("03.4", lambda c, t: np.argmin([e for _, e in c]), "in the list where the error is smallest"),
     ("03.4", stays, "stays at the target"),
     ("03.4", lambda c, t: c[reached(c, t) - 1][0], "too early"),
@@ -311,7 +374,7 @@ WRONG = [
     ("03.4", lambda c, t: next(s for s, e in c if e >= t), "wrong way round"),
     ("03.4", lambda c, t: len([e for _, e in c if e > t]), "how many entries"),
     ("03.4", lambda c, t: [s for s, e in c if e <= t][-1], "the last step"),
-    ("03.4", lambda c, t: next(e for _, e in c if e <= t), "asked is the step"),
+    ("03.4", lambda c, t: next(e for _, e in c if e <= t), "the task asks for the step"),
     ("03.4", lambda c, t: min(c, key=lambda pair: abs(pair[1] - t))[0], "closest to the target"),
     ("03.4", lambda c, t: t, "the target comes back"),
     ("03.4", lambda c, t: reached(c, t) + 1, "counts the entries"),
@@ -342,7 +405,8 @@ WRONG = [
     ("03.5", lambda a, b: interval(a, b)[0], "the interval is missing"),
     ("03.5", lambda a, b: [2 * each for each in interval(a, b)], "doubled"),
     ("03.5", lambda a, b: (0.169, 0.165, 0.172), "the same whatever goes in"),
-    ("03.5", wrong_interval(q=lambda n: stats.t.ppf(0.995, n - 1)), "on fresh inputs"),
+    ("03.5", wrong_interval(q=lambda n: stats.t.ppf(0.995, n - 1)), "99 %"),
+    ("03.5", wrong_interval(q=lambda n: 3), "on fresh inputs"),
     ("03.6", lambda: 1 / blur_ratio(), "upside down"),
     ("03.6", lambda: blur_ratio() ** 0.5, "ratio of roots"),
     ("03.6", lambda: error(places().mean(0)) / error(places()[1], places()[::2]), "a third of the time"),

@@ -393,7 +393,7 @@ WRONG = [
     # not in the list
     ("05.2", lambda t: 2 * math.hypot(1 - t, t), "doubled"),
     ("05.2", lambda t: math.hypot(1 - t, t) * 16**0.5, "times 4"),
-    ("05.2", lambda t: math.hypot(1 - t, t) - 1, "shorter; asked is how large it is. Besides"),
+    ("05.2", lambda t: math.hypot(1 - t, t) - 1, "shorter; the task asks how large it is. Besides"),
     ("05.2", lambda t: math.hypot(1 - t, t) + 0.5, "off by the same amount"),
     ("05.2", lambda t: math.hypot(1 - t, t) * 784**0.5, "constant factor"),
     ("05.2", lambda t: torch.randn(4), "shape"),

@@ -63,14 +63,43 @@ def _times(change: str = "mirrored", *model: str) -> Callable[[], float]:
     return lambda: _error(change, *model) / _error("", *model)
 
 
-_KINDS = cycle(product((1, 2, 3), (True, False)))
+@functools.cache
+def _pca_errors() -> tuple[float, float]:
+    train, test = (datasets.load("mnist", split).images for split in ("train", "test"))
+    flat = datasets.to_float(train).flatten(1)
+    mean, v = flat.mean(0), torch.linalg.eigh(flat.T.cov())[1][:, -16:]
+    moved = [datasets.to_float(images).flatten(1) - mean for images in (test.flip(3), test)]
+    mirrored, ordinary = ((x - x @ v @ v.T).square().mean().item() for x in moved)
+    return mirrored, ordinary
+
+
+@functools.cache
+def _each() -> tuple[torch.Tensor, torch.Tensor]:
+    """The error of each test image, mirrored and not."""
+    images, model = datasets.load("mnist", "test").images, cast(Autoencoder, checkpoints.load("ae_mlp_16"))
+    mirrored, ordinary = (
+        (metrics.reconstruct(model, x) - datasets.to_float(x)).square().flatten(1).mean(1)
+        for x in (images.flip(3), images)
+    )
+    return mirrored, ordinary
+
+
+def _own_ratios() -> float:
+    return (_each()[0] / _each()[1]).mean().item()
+
+
+def _first(n: int) -> float:
+    return (_each()[0][:n].mean() / _each()[1][:n].mean()).item()
+
+
+_KINDS = cycle(product((True, False), (1, 2, 3)))  # any four in a row have each place, and both kinds
 
 
 def _table(generator: torch.Generator) -> tuple[dict[int, float], float]:
     """Sizes in no order and their errors, not always falling; every other time one is exactly the limit."""
     sizes = sorted((torch.randperm(300, generator=generator)[:8] + 2).tolist())
     e = (0.08 - 0.008 * torch.arange(8) + 0.004 * torch.rand(8, generator=generator)).tolist()
-    j, exact = next(_KINDS)  # the right one is sizes[j]
+    exact, j = next(_KINDS)  # the right one is sizes[j]
     gap = e[j - 1] - e[j]
     limit = e[j] if exact else e[j] + 0.5 * gap
     e[j + 1] = limit + 0.1 * gap  # larger, and not good enough
@@ -78,6 +107,15 @@ def _table(generator: torch.Generator) -> tuple[dict[int, float], float]:
     e[6], e[7] = e[7], e[6]
     order = [5, *(i for i in torch.randperm(8, generator=generator).tolist() if i != 5)]
     return {sizes[i]: e[i] for i in order}, limit
+
+
+def _halved(errors: dict[int, float], limit: float) -> int:
+    sizes, low = sorted(errors), 0
+    high = len(sizes) - 1
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if errors[sizes[middle]] <= limit else (middle + 1, high)
+    return sizes[low]
 
 
 def _at(errors: dict[int, float], limit: float) -> int:
@@ -97,7 +135,16 @@ TASKS: dict[str, Task] = {
             "nothing is squared, so that errors up and down cancel": lambda o, x: (o.sigmoid() - x).mean(),
             "square first, then average, or errors cancel": lambda o, x: (o.sigmoid() - x).mean().square(),
             "that is the root of the MSE": lambda o, x: (o.sigmoid() - x).square().mean().sqrt(),
-            "that is the cross-entropy; asked is the squared error": F.binary_cross_entropy_with_logits,
+            "that is the cross-entropy; the task asks for the squared "
+            "error": F.binary_cross_entropy_with_logits,
+            "cutting off at 0 and 1 (clamp) is no sigmoid": lambda o, x: (o.clamp(0, 1) - x).square().mean(),
+            "the softmax lets an image's pixels share a sum of 1; each pixel has its own sigmoid":
+                lambda o, x: (o.flatten(1).softmax(1) - x.flatten(1)).square().mean(),
+            "the sigmoid is taken twice": lambda o, x: (o.sigmoid().sigmoid() - x).square().mean(),
+            "1 / (1 + exp(logits)) is upside down: the exponent of the sigmoid has a minus":
+                lambda o, x: (torch.sigmoid(-o) - x).square().mean(),
+            "the pixels are rounded to black and white; a sigmoid keeps the greys":
+                lambda o, x: (o.sigmoid().round() - x).square().mean(),
         }),
     ),
     "01.2": Function(
@@ -116,6 +163,15 @@ TASKS: dict[str, Task] = {
             "the pixels that go in have no biases": lambda h, d: parameters(h, d) + 784,
             "these are units; from a to b of them lead a · b weights": lambda h, d: 2 * 784 + 2 * h + d,
             "the code is counted twice, as in a VAE's encoder": lambda h, d: parameters(h, d) + h * d + d,
+            "a layer has one bias for each unit that comes out, not one in all":
+                lambda h, d: 2 * 784 * h + 2 * h * d + 4,
+            "the layers to the code and from it lead between h and d units, not h and h":
+                lambda h, d: parameters(h, d) - 2 * h * d + 2 * h * h,
+            "the decoder has weights of its own: h · d and 784 · h count twice":
+                lambda h, d: parameters(h, d) - 784 * h - h * d,
+            "h · d counts twice, into the code and out of it": lambda h, d: parameters(h, d) - h * d,
+            "784 · h counts twice, in the first layer and in the last":
+                lambda h, d: parameters(h, d) - 784 * h,
         }),
     ),
     "01.3": Function(
@@ -138,6 +194,22 @@ TASKS: dict[str, Task] = {
             "the code is divided by its spread (whitened), and never multiplied again":
                 lambda t, i, k: _pca(t, i, _v(t)[:k] / (t @ _v(t)[:k].T).std(0)[:, None] ** 0.5),
             "torch's svd gives directions as rows, not columns": lambda t, i, k: _pca(t, i, _v(t)[:, :k].T),
+            "eigh gives directions as columns, not rows (and the largest come last)":
+                lambda t, i, k: _pca(t, i, torch.linalg.eigh(t.T.cov())[1][-k:]),
+            "eigh gives directions as columns, not rows, and the largest come last":
+                lambda t, i, k: _pca(t, i, torch.linalg.eigh(t.T.cov())[1][:k]),
+            "one number is subtracted as the mean; each pixel has a mean of its own: dim=0":
+                lambda t, i, k: _pca(t, i, _v(t - t.mean(), False)[:k], t.mean(), t.mean()),
+            "the mean is that of each image; take that of each pixel over the images: dim=0":
+                lambda t, i, k: _pca(t, i, _v(t - t.mean(1, keepdim=True), False)[:k],
+                                     i.mean(1, keepdim=True), i.mean(1, keepdim=True)),
+            "the code is multiplied by the singular values; (images - mean) @ directions.T is all of it":
+                lambda t, i, k: _pca(t, i, _v(t)[:k] * torch.linalg.svdvals(t - t.mean(0))[:k, None] ** 0.5),
+            "the pixels are divided by their spread first; PCA only subtracts the mean":
+                lambda t, i, k: _pca(t, i / t.std(0), _v(t / t.std(0))[:k], t.mean(0) / t.std(0),
+                                     t.mean(0) / t.std(0)) * t.std(0),
+            "the first direction is left out: the first k are [:k]":
+                lambda t, i, k: _pca(t, i, _v(t)[1 : k + 1]),
             "one direction too many": lambda t, i, k: _pca(t, i, _v(t)[: k + 1]),
             "one direction too few": lambda t, i, k: _pca(t, i, _v(t)[: k - 1]),
             "the first k directions are dropped, and the others kept": lambda t, i, k: _pca(t, i, _v(t)[k:]),
@@ -149,8 +221,8 @@ TASKS: dict[str, Task] = {
         right=_times(), rel=0.004,
         mistakes={
             "the other way round: the mirrored digits' error is above the line": lambda: 1 / _times()(),
-            "that is a difference; asked is how many times": lambda: _error("mirrored") - _error(),
-            "that is how much more; asked is how many times": lambda: _times()() - 1,
+            "that is a difference; the task asks how many times": lambda: _error("mirrored") - _error(),
+            "that is how much more; the task asks how many times": lambda: _times()() - 1,
             "that is one error; divide it by the error on ordinary digits": lambda: _error("mirrored"),
             "upside down, not mirrored: which axis is the width?": _times("down"),
             "turned by half a turn: flip the width only": _times("turned"),
@@ -160,6 +232,18 @@ TASKS: dict[str, Task] = {
             "the MSE has no root": lambda: _times()() ** 0.5,
             "that is for two numbers; load ae_mlp_16": _times("mirrored", "ae_mlp_2"),
             "that is for eight numbers; load ae_mlp_16": _times("mirrored", "ae_mlp_8"),
+            "that is for the VAE; load ae_mlp_16": _times("mirrored", "vae_mlp_16"),
+            "nothing is mirrored: flip(0) changes the images' order, and the width is axis 3": 1.0,
+            "those are training digits; take the test digits for both":
+                lambda: _error("mirrored", "ae_mlp_16", "train") / _error("", "ae_mlp_16", "train"),
+            "the ordinary digits are those of training; take the test digits for both":
+                lambda: _error("mirrored") / _error("", "ae_mlp_16", "train"),
+            "that is PCA's ratio, from the cell above; the task asks for the network's":
+                lambda: _pca_errors()[0] / _pca_errors()[1],
+            "that compares the network with PCA; divide by the network's own error on ordinary digits":
+                lambda: _error("mirrored") / _pca_errors()[0],
+            "every image has a ratio of its own there; divide the mean errors": _own_ratios,
+            "that is with the first 1,000 digits; take all 10,000": lambda: _first(1000),
         },
     ),
     "01.5": Behaviour(train_step),
@@ -176,11 +260,21 @@ TASKS: dict[str, Task] = {
                 lambda e, limit: max((s for s in e if e[s] <= limit), key=e.get),
             "the first in the dictionary needn't be the smallest: nobody has sorted it":
                 lambda e, limit: next(size for size in e if e[size] <= limit),
-            "that is a position among the sizes; asked is the size itself": _at,
-            "that is a position from 1 on; asked is the size itself": lambda e, limit: _at(e, limit) + 1,
-            "that is an error; asked is the size that has it": lambda e, limit: e[sorted(e)[_at(e, limit)]],
+            "that is a position among the sizes; the task asks for the size itself": _at,
+            "that is a position from 1 on; the task asks for the size "
+            "itself": lambda e, limit: _at(e, limit) + 1,
+            "that is an error; the task asks for the size that has "
+            "it": lambda e, limit: e[sorted(e)[_at(e, limit)]],
             "one size too small: its error is above the limit": lambda e, limit: sorted(e)[_at(e, limit) - 1],
-            "one size too large: the one before will do": lambda e, limit: sorted(e)[_at(e, limit) + 1],
+            "that is an error; the task asks for the size whose error is good enough":
+                lambda e, limit: min(v for v in e.values() if v <= limit),
+            "that is the largest error within the limit; the task asks for a size":
+                lambda e, limit: max(v for v in e.values() if v <= limit),
+            "from there on all sizes will do; a smaller one does, too, though one between them is worse":
+                lambda e, limit: min(s for s in e if all(e[t] <= limit for t in e if t >= s)),
+            "a search by halves takes it for granted that a larger size is never worse": _halved,
+            "one size too large: the one before will do (or are sizes and errors sorted apart?)":
+                lambda e, limit: sorted(e)[_at(e, limit) + 1],
             "that is the smallest size whose error is too large":
                 lambda e, limit: min(size for size in e if e[size] >= limit),
             "that is how many sizes are good enough": lambda e, limit: sum(v <= limit for v in e.values()),

@@ -59,7 +59,7 @@ def _loss(again: bool, bce: int, kls: int, sign: int) -> Callable[..., torch.Ten
     def loss(o: torch.Tensor, x: torch.Tensor, mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
         entropy = F.binary_cross_entropy_with_logits(o.sigmoid() if again else o, x, reduction="sum") / len(x)
         n, d = mu.shape
-        divide: dict[int, float] = {1: 1, 0: n, -1: 1 / 784, -2: n / 784, 2: 1 / d}
+        divide: dict[int, float] = {1: 1, 0: n, -1: 1 / 784, -2: n / 784, 2: 1 / d, 3: 1 / n, 4: 2}
         return entropy * divide[bce] + sign * kl(mu, logvar) * divide[kls]
 
     return loss
@@ -69,9 +69,11 @@ FAULTS: list[dict[str, Any]] = [
     {"": False, "the sigmoid is taken twice: this cross-entropy wants logits": True},
     {"": 1, "the cross-entropy is a mean over the pixels; nats per image are a sum": -1,
      "the cross-entropy is a sum over the images, too": 0,
-     "the cross-entropy is a mean over pixels and a sum over images; it is the other way round": -2},
+     "the cross-entropy is a mean over pixels and a sum over images; it is the other way round": -2,
+     "the cross-entropy is divided by the number of images twice": 3},
     {"": 1, "the KL is a mean over the latent dimensions, which hides a beta": 2,
-     "the KL is a sum over the images, too": 0},
+     "the KL is a sum over the images, too": 0, "the KL is divided by the number of images twice": 3,
+     "the KL lacks its ½": 4},
     {"": 1, "the KL has the wrong sign: it would reward clouds off the prior": -1, "the KL is missing": 0},
 ]  # fmt: skip
 
@@ -108,6 +110,29 @@ def _costs() -> tuple[torch.Tensor, torch.Tensor]:
     return 0.5 * (mu.square() + logvar.exp() - 1 - logvar), mu
 
 
+@functools.cache
+def _clouds_of(split: str = "test") -> tuple[torch.Tensor, torch.Tensor]:
+    vae = cast(VariationalAutoencoder, checkpoints.load("vae_mlp_16"))
+    with torch.no_grad():
+        mu, logvar = vae.encode(datasets.to_float(datasets.load("mnist", split).images))
+    return mu, logvar
+
+
+def _kl_terms(mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
+    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar)
+
+
+def _of(terms: Callable[..., torch.Tensor], split: str = "test") -> float:
+    """The share of the four largest of other terms, averaged over the images."""
+    means = terms(*_clouds_of(split)).mean(0)
+    return float(means.topk(4).values.sum() / means.sum())
+
+
+def _of_means() -> float:
+    means = _kl_terms(*(each.mean(0) for each in _clouds_of()))
+    return float(means.topk(4).values.sum() / means.sum())
+
+
 def _share(choose: Callable[[torch.Tensor, torch.Tensor], Any]) -> Callable[[], float]:
     """What the chosen dimensions pay, as a share of all."""
     return lambda: float(_costs()[0].mean(0)[choose(*_costs())].sum() / _costs()[0].mean(0).sum())
@@ -128,8 +153,18 @@ TASKS: dict[str, Task] = {
                 lambda mu, logvar: 0.5 * (mu.square() + logvar.exp() - 1).sum() / len(mu),
             "logvar has the wrong sign: a wide cloud would be free of charge":
                 lambda mu, logvar: 0.5 * (mu.square() + logvar.exp() - 1 + logvar).sum() / len(mu),
+            "the ½ belongs before the whole bracket, not before mu² alone":
+                lambda mu, logvar: (0.5 * mu.square() + logvar.exp() - 1 - logvar).sum() / len(mu),
+            "the -1 is subtracted once; every latent dimension has one":
+                lambda mu, logvar: 0.5 * ((mu.square() + logvar.exp() - logvar).sum() / len(mu) - 1),
+            "exp(logvar / 2) is sigma; here stands sigma², which is exp(logvar)":
+                lambda mu, logvar: 0.5 * (mu.square() + (logvar / 2).exp() - 1 - logvar).sum() / len(mu),
+            "that is the KL the other way round, from the prior to the cloud":
+                lambda mu, logvar: 0.5 * ((mu.square() + 1) / logvar.exp() - 1 + logvar).sum() / len(mu),
+            "mu and logvar are averaged over the batch first; average the images' KLs, at the end":
+                lambda mu, logvar: kl(mu.mean(0, keepdim=True), logvar.mean(0, keepdim=True)),
             "mu must be squared": lambda mu, logvar: 0.5 * (mu + logvar.exp() - 1 - logvar).sum() / len(mu),
-            "logvar is taken for log sigma: logvar.exp() is the variance already; don't double logvar":
+            "logvar is taken for log sigma: logvar.exp() is the variance already (a Normal wants its root)":
                 lambda mu, logvar: 0.5 * (mu.square() + (2 * logvar).exp() - 1 - 2 * logvar).sum() / len(mu),
         }.items()],
     ),
@@ -149,6 +184,20 @@ TASKS: dict[str, Task] = {
             "the mean over the latents is never used": lambda p, d, mp, ml: p if mp else 1,
             "the mean over the pixels is never used": lambda p, d, mp, ml: 1 / (d if ml else 1),
             "the two factors don't add up: they multiply": lambda p, d, mp, ml: p * mp - d * ml,
+            "// throws the rest away: divide with /":
+                lambda p, d, mp, ml: (p if mp else 1) // (d if ml else 1),
+            "two means don't cancel: one divides by the pixels, the other by the latents":
+                lambda p, d, mp, ml: 1 if mp and ml else _beta(p, d, mp, ml),
+            "where both are means, only that over the pixels is used: with elif the other never comes":
+                lambda p, d, mp, ml: p if mp else _beta(p, d, mp, ml),
+            "where both are means, only that over the latents is used: with elif the other never comes":
+                lambda p, d, mp, ml: 1 / d if ml else _beta(p, d, mp, ml),
+            "784 is one data set's number of pixels: use the argument":
+                lambda p, d, mp, ml: _beta(784, d, mp, ml),
+            "16 is one network's number of latents: use the argument":
+                lambda p, d, mp, ml: _beta(p, 16, mp, ml),
+            "784 and 16 are one network's numbers: use the arguments":
+                lambda p, d, mp, ml: _beta(784, 16, mp, ml),
             "a sum divides by 1, not by 0": lambda p, d, mp, ml: (p if mp else 0) / (d if ml else 1),
         }.items()],
     ),
@@ -164,12 +213,16 @@ TASKS: dict[str, Task] = {
                     lambda o, x, mu, logvar: kl(mu, logvar) - _loss(False, 1, 1, 0)(o, x, mu, logvar)),
             Mistake("the dark pixels are missing: (1 - x) log(1 - p) counts as well",
                     lambda o, x, mu, logvar: kl(mu, logvar) - (x * F.logsigmoid(o)).sum() / len(x)),
+            Mistake("logits and images have changed places: the logits come first",
+                    lambda o, x, mu, logvar: _loss(False, 1, 1, 1)(x, o, mu, logvar)),
+            Mistake("the images are rounded to black and white; their greys count",
+                    lambda o, x, mu, logvar: _loss(False, 1, 1, 1)(o, x.round(), mu, logvar)),
         ],
     ),
     "02.5": Function(
         right=lambda w: torch.logsumexp(w, 0) - math.log(len(w)), inputs=_weights, gradient=True,
         rel=1e-4, sizes=lambda w: {"samples": w.shape[0], "images": w.shape[1]},
-        returns="one number for each image", extremes=[(WIDE - 1000,), (WIDE + FAR,)],
+        returns="one number for each image", extremes=[(WIDE - 1000,), (WIDE + FAR,), (400 * WIDE,)],
         mistakes=[Mistake(hint, does) for hint, does in {
             "log k is missing: that is the log of a sum, not of a mean": lambda w: w.logsumexp(0),
             "that is the mean of the logs, the ELBO; the mean comes first": lambda w: w.mean(0),
@@ -183,6 +236,19 @@ TASKS: dict[str, Task] = {
             "k is the number of samples; you subtract the log of the number of images":
                 lambda w: w.logsumexp(0) - math.log(w.shape[1]),
             "that is the largest weight alone": lambda w: w.amax(0),
+            "that is the largest weight alone, divided by k: the others count, too":
+                lambda w: w.amax(0) - math.log(len(w)),
+            "the maximum is subtracted before exp, and never added back after the log":
+                lambda w: (w - w.amax(0)).logsumexp(0) - math.log(len(w)),
+            "the maximum is added, not subtracted, or subtracted again after the log":
+                lambda w: (w - w.amax(0)).logsumexp(0) - math.log(len(w)) - w.amax(0),
+            "log10 of k is subtracted where the natural logarithm is meant":
+                lambda w: w.logsumexp(0) - math.log10(len(w)),
+            "log2 of k is subtracted where the natural logarithm is meant":
+                lambda w: w.logsumexp(0) - math.log2(len(w)),
+            "that is a mean of the logs, weighted by softmax; the task asks for the log of the "
+            "weights' plain mean":
+                lambda w: (w.softmax(0) * w).sum(0),
             "the log is missing in the end": lambda w: w.exp().mean(0),
             "the weights come as logs: exp before the mean, log after it": lambda w: w.mean(0).log(),
             "the log is missing in the end, and a sum stands for the mean": lambda w: w.exp().sum(0),
@@ -191,20 +257,32 @@ TASKS: dict[str, Task] = {
         }.items()],
     ),
     "02.6": Value(
-        right=_share(_top(4)), rel=0.004,
+        right=_share(_top(4)), rel=0.002,
         mistakes={
             "these are nats; divide them by the KL of all 16 dimensions":
                 lambda: float(_costs()[0].mean(0).topk(4).values.sum()),
             "these are the nats of all dimensions": lambda: float(_costs()[0].mean(0).sum()),
             "a mean over the four, where their sum is asked": lambda: _share(_top(4))() / 4,
             "that is the dearest dimension alone": _share(_top(1)),
-            "that is a share of three; asked are four": _share(_top(3)),
-            "that is a share of five; asked are four": _share(_top(5)),
+            "that is a share of three; the task asks for four": _share(_top(3)),
+            "that is a share of five; the task asks for four": _share(_top(5)),
             "these are the first four; take the four with the largest KL": _share(lambda *_: slice(4)),
             "these are the last four; take the four with the largest KL": _share(lambda *_: slice(12, 16)),
             "these are the four cheapest": _share(lambda costs, mu: (-costs.mean(0)).topk(4).indices),
-            "these are the four whose mu varies most; asked are the four with the largest KL":
+            "these are the four whose mu varies most; the task asks for the four with the largest KL":
                 _share(lambda costs, mu: mu.var(0).topk(4).indices),
+            "that is how much the four pay for each nat of the other twelve; the task asks for a "
+            "share of all 16":
+                lambda: _share(_top(4))() / (1 - _share(_top(4))()),
+            "logvar is missing: that is mu² alone": lambda: _of(lambda mu, logvar: mu.square()),
+            "the -1 is missing in each dimension's KL":
+                lambda: _of(lambda mu, logvar: mu.square() + logvar.exp() - logvar),
+            "mu and logvar are averaged over the images first; average the KL": _of_means,
+            "these are four images; average over the images (dim=0), and choose among dimensions":
+                lambda: float(_costs()[0].mean(1).topk(4).values.sum() / _costs()[0].mean(1).sum()),
+            "those are the training digits; take the test digits": lambda: _of(_kl_terms, "train"),
+            "that is with the first 1,000 digits; take all 10,000":
+                lambda: _of(lambda mu, logvar: _kl_terms(mu, logvar)[:1000]),
             "that is what the other twelve pay": lambda: 1 - _share(_top(4))(),
             "each image has its own four there; average over the images first, then choose":
                 lambda: float((_costs()[0].topk(4).values.sum(1) / _costs()[0].sum(1)).mean()),

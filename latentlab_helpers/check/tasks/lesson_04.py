@@ -47,8 +47,9 @@ TASKS: dict[str, Task] = {
             "centred, and not divided by the standard deviation": lambda z: z - z.mean(0),
             "multiplied by the standard deviation, where a division is asked":
                 lambda z: (z - z.mean(0)) * z.std(0),
-            "the median is subtracted; asked is the mean": lambda z: (z - z.median(0).values) / z.std(0),
-            "that brings each dimension between 0 and 1; asked are mean 0 and standard deviation 1":
+            "the median is subtracted; the task asks for the "
+            "mean": lambda z: (z - z.median(0).values) / z.std(0),
+            "that brings each dimension between 0 and 1; the task asks for mean 0 and standard deviation 1":
                 lambda z: (z - z.amin(0)) / (z.amax(0) - z.amin(0)),
             "divided by the range; the spread that counts is the standard deviation":
                 lambda z: (z - z.mean(0)) / (z.amax(0) - z.amin(0)),
@@ -82,13 +83,14 @@ TASKS: dict[str, Task] = {
                 lambda z, k: explained(z, k, centre=False),
             "not centred, and the singular values aren't squared":
                 lambda z, k: explained(z, k, power=1, centre=False),
-            "that is the share of the last of the k alone; asked is that of all k together":
+            "that is the share of the last of the k alone; the task asks for that of all k together":
                 lambda z, k: explained(z, k) - explained(z, k - 1),
             "one component too many is counted": lambda z, k: explained(z, k + 1),
             "one component too few is counted": lambda z, k: explained(z, k - 1),
             "these are the smallest components: are they sorted in ascending order?":
                 lambda z, k: 1 - explained(z, z.shape[1] - k),
-            "that is the share that is lost; asked is the one that is kept": lambda z, k: 1 - explained(z, k),
+            "that is the share that is lost; the task asks for the one that is "
+            "kept": lambda z, k: 1 - explained(z, k),
             "that is the variance of the first axes as they are; PCA turns the axes first":
                 lambda z, k: z.var(0)[:k].sum() / z.var(0).sum(),
             "that is the variance of the k widest axes; PCA turns the axes first":
@@ -99,7 +101,8 @@ TASKS: dict[str, Task] = {
                 lambda z, k: explained((z - z.mean(0)) / z.std(0), k),
             "divided by what is left, not by the whole": lambda z, k: explained(z, k) / (1 - explained(z, k)),
             "that is the first component alone": lambda z, k: explained(z, 1),
-            "that is the share of a single component, the one after the first k; asked is that of the first "
+            "that is the share of a single component, the one after the first k; the task asks "
+            "for that of the first "
             "k together": lambda z, k: explained(z, k + 1) - explained(z, k),
             "divided by the sum of the same k components, so it is always 1: divide by that of all":
                 lambda z, k: 1.0,
@@ -161,19 +164,21 @@ TASKS: dict[str, Task] = {
                 lambda z, m, k: both(near(z, k + 1, 0), near(m, k + 1, 0)).mean() / k,
             "the ranks need not agree: who is among the k matters, not in which place":
                 lambda z, m, k: (near(z, k) == near(m, k)).float().mean(),
-            "that is how many points keep at least one neighbour; asked is the share of the neighbours":
+            "that is how many points keep at least one neighbour; the task asks for the share of "
+            "the neighbours":
                 lambda z, m, k: (both(near(z, k), near(m, k)) > 0).double().mean(),
-            "that is how many points keep all of their neighbours; asked is the share of the neighbours":
+            "that is how many points keep all of their neighbours; the task asks for the share of "
+            "the neighbours":
                 lambda z, m, k: (both(near(z, k), near(m, k)) == k).double().mean(),
             "divided by all that are neighbours in either; divide by k":
                 lambda z, m, k: (lambda kept: (kept / (2 * k - kept)).mean())(both(near(z, k), near(m, k))),
             "these are the farthest points, sorted the wrong way round":
                 lambda z, m, k: both(near(z, k, far=True), near(m, k, far=True)).mean() / k,
-            "that is the share which is lost; asked is the one that is kept":
+            "that is the share which is lost; the task asks for the one that is kept":
                 lambda z, m, k: 1 - both(near(z, k), near(m, k)).mean() / k,
             "only the nearest neighbour is compared":
                 lambda z, m, k: (near(z, 1) == near(m, 1)).float().mean(),
-            "that asks whether the nearest one is among the k; asked are all k":
+            "that asks whether the nearest one is among the k; the task asks for all k":
                 lambda z, m, k: (near(z, 1) == near(m, k)).any(1).float().mean(),
             "the point itself is left out, and one neighbour too few is compared":
                 lambda z, m, k: both(near(z, k - 1), near(m, k - 1)).mean() / (k - 1),
@@ -196,16 +201,16 @@ TASKS: dict[str, Task] = {
         mistakes={
             "that is with each point counted as its own neighbour": lambda: map_of_digits(me=0),
             "the point itself counts as kept, too": lambda: (5 * map_of_digits() + 1) / 5,
-            "that is with the ten nearest neighbours; asked are five": lambda: map_of_digits(k=10),
+            "that is with the ten nearest neighbours; the task asks for five": lambda: map_of_digits(k=10),
             "that is on a map of the two widest axes; PCA turns the axes first":
                 lambda: map_of_digits("widest"),
             "that is on a map of the first two axes; PCA turns the axes first":
                 lambda: map_of_digits("first"),
-            "the codes are standardized first; asked are mu as they are":
+            "the codes are standardized first; the task asks for mu as they are":
                 lambda: map_of_digits("standardized"),
-            "that is the map of the images' own PCA; asked is that of the codes":
+            "that is the map of the images' own PCA; the task asks for that of the codes":
                 lambda: map_of_digits("images"),
-            "that is the autoencoder; asked is the VAE": lambda: map_of_digits(model="ae_mlp_16"),
+            "that is the autoencoder; the task asks for the VAE": lambda: map_of_digits(model="ae_mlp_16"),
             "that is the share that is lost": lambda: 1 - map_of_digits(),
             "that is the number of neighbours that are kept; divide by five": lambda: 5 * map_of_digits(),
             "that is PCA with three components; a map has two": lambda: map_of_digits("three"),
@@ -213,18 +218,19 @@ TASKS: dict[str, Task] = {
             "that is chance: 5 of 999": 5 / 999,
             "that is with each point counted as its own neighbour, beside five others":
                 lambda: map_of_digits(k=6, me=0),
-            "that is with four neighbours; asked are five": lambda: map_of_digits(k=4),
+            "that is with four neighbours; the task asks for five": lambda: map_of_digits(k=4),
             "these are the farthest points, sorted the wrong way round": lambda: map_of_digits(far=True),
             "the ranks need not agree: who is among the five matters, not in which place":
                 lambda: map_of_digits(same_rank=True),
-            "that is about the images' pixels; asked are the codes": lambda: map_of_digits("pixels"),
-            "that is with the first 2,000 images; asked are 1,000": lambda: map_of_digits(images=2000),
+            "that is about the images' pixels; the task asks for the codes": lambda: map_of_digits("pixels"),
+            "that is with the first 2,000 images; the task asks for "
+            "1,000": lambda: map_of_digits(images=2000),
             "those are other images than the first 1,000 test images, or the map is fitted to more of them":
                 lambda: map_of_digits(part="train"),
             "all are kept? That is the VAE with two latent dimensions, or a space compared with itself": 1.0,
-            "that is the share of neighbours with the same label; asked are the same neighbours":
+            "that is the share of neighbours with the same label; the task asks for the same neighbours":
                 lambda: map_of_digits("labels"),
-            "that is the share of the variance on the map (04.2); asked are the neighbours":
+            "that is the share of the variance on the map (04.2); the task asks for the neighbours":
                 lambda: map_of_digits("variance"),
         },
     ),

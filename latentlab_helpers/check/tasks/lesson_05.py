@@ -99,7 +99,7 @@ TASKS: dict[str, Task] = {
                 lambda a, b, n: _at(a, b, torch.arange(n - 1) / (n - 1)),
             "one row too few, the start: steps counts both ends":
                 lambda a, b, n: _at(a, b, torch.arange(1, n) / (n - 1)),
-            "that is the arc; asked is the straight line":
+            "that is the arc; the task asks for the straight line":
                 lambda a, b, n: torch.stack([arc(a, b, float(t)) for t in _t(n)]),
             "the steps grow: evenly spaced, t isn't squared": lambda a, b, n: _at(a, b, _t(n) ** 2),
         }),
@@ -126,7 +126,7 @@ TASKS: dict[str, Task] = {
                 lambda t: math.sin((1 - t) * math.pi / 2) + math.sin(t * math.pi / 2),
             "variances of independent numbers add up: none is subtracted":
                 lambda t: math.sqrt((1 - t) ** 2 - t**2),
-            "that is by how much it is shorter; asked is how large it is":
+            "that is by how much it is shorter; the task asks how large it is":
                 lambda t: 1 - math.sqrt((1 - t) ** 2 + t**2),
             "the square of 1 - t is 1 - 2t + t²: a 2 is missing":
                 lambda t: math.sqrt(1 - t + 2 * t**2),
@@ -165,7 +165,7 @@ TASKS: dict[str, Task] = {
             "a fifth is taken, whatever share says": lambda z, a, share: _apart(z, a.argsort(), 0.2),
             "each dimension of the codes is sorted for itself: it is the images that must be sorted":
                 lambda z, a, share: _apart(z.sort(dim=0)[0], torch.arange(len(a)), share),
-            "the mean is over the numbers of each code; asked is that over the images, dim=0":
+            "the mean is over the numbers of each code; the task asks for that over the images, dim=0":
                 _of_each,
             "the last of the most is left out: a slice that ends at -1 stops before it":
                 lambda z, a, share: z[a.argsort()[-round(share * len(a)):-1]].mean(dim=0)
@@ -183,7 +183,7 @@ TASKS: dict[str, Task] = {
         mistakes={
             "so it would be if thickness followed the strength along a line; measure it": 3.0,
             "the other way round: the change at 3 is above the line": lambda: 1 / thickness_ratio(),
-            "those are thicknesses; asked is by how much they change from strength 0":
+            "those are thicknesses; the task asks by how much they change from strength 0":
                 lambda: thickness_ratio(what="thick"),
             "that starts from the digits as written: begin with the decoded ones, at strength 0":
                 lambda: thickness_ratio(what="written"),
@@ -192,7 +192,7 @@ TASKS: dict[str, Task] = {
             "that is a mean of ratios, in which digits that hardly change count most: divide the means":
                 lambda: thickness_ratio(what="each"),
             "that is the change from strength 1 to 3: begin at 0": lambda: thickness_ratio(what="last"),
-            "that is strength 2; asked is 3": lambda: thickness_ratio(high=2),
+            "that is strength 2; the task asks for 3": lambda: thickness_ratio(high=2),
             "the vector points the wrong way: the digits get thinner":
                 lambda: thickness_ratio(high=-3, low=-1),
             "that is slant": lambda: thickness_ratio("slant"),
@@ -203,13 +203,15 @@ TASKS: dict[str, Task] = {
             "the vector is that of a tenth of the images at each end: take a fifth":
                 lambda: thickness_ratio(share=0.1),
             "the vector has to come from all 1,000 images, not from 200": lambda: thickness_ratio(known=200),
-            "all 1,000 codes are pushed; asked are the first 200": lambda: thickness_ratio(pushed=1000),
+            "all 1,000 codes are pushed; the task asks for the first "
+            "200": lambda: thickness_ratio(pushed=1000),
             "the vector was brought to length 1; take it as it is": lambda: thickness_ratio(what="unit"),
-            "that is a difference of the two changes; asked is their ratio":
+            "that is a difference of the two changes; the task asks for their ratio":
                 lambda: thickness_ratio(what="difference"),
-            "those are thicknesses, at 3 and at 0; asked are changes": lambda: thickness_ratio(what="levels"),
+            "those are thicknesses, at 3 and at 0; the task asks for "
+            "changes": lambda: thickness_ratio(what="levels"),
             "that is a median of ratios; divide the mean changes": lambda: thickness_ratio(what="median"),
-            "those are medians; asked are means": lambda: thickness_ratio(what="medians"),
+            "those are medians; the task asks for means": lambda: thickness_ratio(what="medians"),
             "that is the vector for slant, and what it does to the thickness":
                 lambda: thickness_ratio(vector_of="slant"),
             "that is the vector for width, and what it does to the thickness":

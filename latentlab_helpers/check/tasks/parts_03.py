@@ -114,7 +114,7 @@ def curve(generator: torch.Generator) -> tuple[list[tuple[int, float]], float]:
     reached = [45, 0, 8, -12] if exactly else [1, -14, 8, -12]
     wander = [draw(4, 30) * (1 - 2 * draw(0, 2)) for _ in range(draw(3, 12))]
     offsets = [*above, *reached, *wander, 5, -33, -47, -78, -66]
-    steps = [0]
+    steps = [10 * draw(1, 6)]
     while len(steps) < len(offsets):
         steps.append(steps[-1] + (10 if len(steps) < 6 else 10 * draw(2, 9)))
     pairs = [(step, (target + offset) / 4096) for step, offset in zip(steps, offsets, strict=True)]
@@ -123,6 +123,13 @@ def curve(generator: torch.Generator) -> tuple[list[tuple[int, float]], float]:
 
 def first(curve: list, found: Callable[[float], bool]) -> int:
     return next(i for i, (_, error) in enumerate(curve) if found(error))
+
+
+def between(curve: list, target: float) -> float:
+    """Where the straight line from the last entry above the target to the next one meets the target."""
+    j = first(curve, lambda error: error <= target)
+    (s, e), (t, f) = curve[j - 1], curve[j]
+    return s + (t - s) * (e - target) / (e - f)
 
 
 def own(curve: list, target: float) -> int:
@@ -146,6 +153,12 @@ SPREADS: dict[str, Callable[..., Any]] = {
     ),
     "the variance is taken for the standard deviation": lambda a, b: (a - b).var(),
     "that is the spread of one model, not of the differences": lambda a, b: a.std(),
+    "the difference of two spreads isn't the spread of the differences": lambda a, b: (
+        a.std() - b.std()
+    ).abs(),
+    "each model's numbers are sorted on their own, so that the pairs are lost": lambda a, b: (
+        a.sort().values - b.sort().values
+    ).std(),
 }
 QUANTILES: dict[str, Callable[[int], Any]] = {
     "": lambda n: stats.t.ppf(0.975, n - 1),
@@ -155,12 +168,18 @@ QUANTILES: dict[str, Callable[[int], Any]] = {
     ),
     "n pairs leave n - 1 degrees of freedom, not n": lambda n: stats.t.ppf(0.975, n),
     "n differences leave n - 1 degrees of freedom, not 2n - 2": lambda n: stats.t.ppf(0.975, 2 * n - 2),
+    "n pairs leave n - 1 degrees of freedom, not n - 2": lambda n: stats.t.ppf(0.975, n - 2),
+    "0.995 is for 99 %; 95 % in the middle leave 2.5 % on either side": lambda n: stats.t.ppf(0.995, n - 1),
+    "cdf goes from a value to its share; from a share to its value leads ppf": lambda n: stats.t.cdf(
+        0.975, n - 1
+    ),
     "the t quantile is missing: that is one standard error to either side": lambda n: 1,
 }
 ROOTS: dict[str, Callable[[int], float]] = {
     "": math.sqrt,
     "the root of n is missing: a mean is surer than a single difference": lambda n: 1,
     "divided by n; the standard error divides by its root": lambda n: n,
+    "n - 1 stands in the spread already; the root below it is that of n": lambda n: math.sqrt(n - 1),
 }
 
 
@@ -184,12 +203,19 @@ def interval_mistakes() -> list[Mistake]:
     return [Mistake(hint, does) for _, hint, does in sorted(found, key=lambda each: each[0])]
 
 
+def half(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    mean, _, high = RIGHT_INTERVAL(a, b)
+    return high - mean
+
+
 NUMBERS = cycle((5, 8, 11, 6, 9, 7, 10))
 
 
 def seeds(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     seed, a, b = torch.randn(3, next(NUMBERS), generator=generator, dtype=torch.float64)
-    return 5 + seed + 0.3 * a, 4 + 1.2 * seed + 0.4 * b
+    a, b = 5 + seed + 0.3 * a, 4 + 1.2 * seed + 0.4 * b
+    a[0] = b[0] - 0.2  # one pair is the other way round
+    return a, b
 
 
 # 03.6: a decoder that doesn't know where the digit is
@@ -203,10 +229,21 @@ def unsure(dim: int = 3, by: int = 1) -> dict[str, Any]:
     errors = {"soft": places - soft, "sharp": places - x, "two": places[::2] - places[::2].mean(0)}
     made: dict[str, Any] = {name: float(error.square().mean()) for name, error in errors.items()}
     made["soft, moved"] = float(errors["soft"][::2].square().mean())
+    made["sum"] = float((places - places.sum(0)).square().mean())
+    made["middle twice"] = float((places - (places.sum(0) + x) / 4).square().mean())
     made["pair"] = float((places - places[::2].mean(0)).square().mean())
     made["abs"] = float(errors["soft"].abs().mean() / errors["sharp"].abs().mean())
     made["sharpness"] = metrics.sharpness(soft, x)
     return made
+
+
+@functools.cache
+def of_images(split: str, n: int | None) -> float:
+    x = datasets.to_float(datasets.load("mnist", split).images[:n])
+    places = [x.roll(shift, 3) for shift in (-1, 0, 1)]
+    soft = sum(places) / 3
+    over, under = (sum(float((p - y).square().mean()) for p in places) for y in (soft, x))
+    return over / under
 
 
 def ratio(over: str = "soft", under: str = "sharp", **how: int) -> Callable[[], float]:

@@ -29,7 +29,8 @@ def _three(step: Callable[..., Any]) -> tuple[list[Any], torch.Tensor, int]:
     start, losses, went = nn.utils.parameters_to_vector(model.parameters()).detach(), [], []
     for batch in (7, 4, 5):
         value = step(model, optimizer, torch.rand(batch, 1, 28, 28))
-        number = torch.is_tensor(value) and value.numel() == 1 or isinstance(value, np.generic)
+        array = isinstance(value, np.generic | np.ndarray)
+        number = torch.is_tensor(value) and value.numel() == 1 or array and value.size == 1
         losses.append(value.item() if number else value)
         went.append(nn.utils.parameters_to_vector(model.parameters()).detach() - start)
     return losses, torch.stack(went), len(calls)
@@ -59,7 +60,7 @@ FAULTS: list[dict[str, Any]] = [
      "a sum where the mean over all pixels is asked": lambda o, x: F.mse_loss(o, x, reduction="sum"),
      "a mean over the images, but a sum over their pixels": lambda o, x: 784 * F.mse_loss(o, x),
      "the difference isn't squared": F.l1_loss,
-     "that is the cross-entropy; asked is the squared error":
+     "that is the cross-entropy; the task asks for the squared error":
          lambda o, x: F.binary_cross_entropy(o.clamp(0, 1), x)},
 ]  # fmt: skip
 
@@ -87,8 +88,8 @@ def train_step(step: Callable[..., Any]) -> None:
         if _same(losses, right_losses):
             return
         late = _same(losses, _three(_afterwards)[0])
-        what = "is measured after the step, not before" if late else "comes back isn't the loss of this batch"
-        raise Wrong(f"the weights move as they should, but what {what}")
+        what = "is measured after the step, not before" if late else "isn't the loss of this batch"
+        raise Wrong(f"the weights move as they should, but what comes back {what}")
     if calls != 3:
         raise Wrong(
             f"the optimizer that goes in must step once for each batch; in three it steps {calls} times"
@@ -114,6 +115,8 @@ def linear_control(make: Callable[[int], Any]) -> None:
         model = make(d)
         if not isinstance(model, nn.Module):
             raise Wrong("return a model that is made, an nn.Module, not its class or anything else")
+        if {id(p) for p in model.parameters()} & {id(p) for p in make(d).parameters()}:
+            raise Wrong("two calls share their weights: make a new model, with new layers, in each")
         for p in model.parameters():
             p.data *= 3  # so that what bends bends visibly
         x = torch.cat([torch.zeros(1, 784), torch.eye(784)]).view(-1, 1, 28, 28)  # they show any affine map
@@ -127,7 +130,8 @@ def linear_control(make: Callable[[int], Any]) -> None:
         if bends and y.min() >= 0 and y.max() <= 1:
             raise Wrong("the model ends in a sigmoid; return logits, as the network does")
         if bends:
-            left = [type(m).__name__ for m in model.modules() if m.__module__ == nn.ReLU.__module__]
+            kinds = [kind.__module__ for kind in (nn.ReLU, nn.BatchNorm1d, nn.LayerNorm)]
+            left = [type(m).__name__ for m in model.modules() if m.__module__ in kinds]
             raise Wrong(
                 f"the map still bends; in both halves, look for {' and '.join(left) or 'what bends it'}"
             )

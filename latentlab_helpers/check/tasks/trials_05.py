@@ -215,7 +215,9 @@ def control_trial(answer: Callable[..., Any]) -> None:
             raise Wrong("codes or vector are changed on the way: work on copies")
         if made.shape != (n, d):
             turned = ": they are transposed" if made.shape == (d, n) else ""
-            raise Wrong(f"asked is the shape ({n}, {d}), a direction a row; not {(*made.shape,)}{turned}")
+            raise Wrong(
+                f"the task asks for the shape ({n}, {d}), a direction a row; not {(*made.shape,)}{turned}"
+            )
         if not made.isfinite().all():
             raise Wrong("some directions are NaN or infinite")
         _lengths(made.norm(dim=1), vector.norm())
