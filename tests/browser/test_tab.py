@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from browser_helpers import check_accessibility, no_front_end_error
 
-from latentlab_helpers import datasets, models
+from latentlab_helpers import datasets, models, results
 from tools import page as static
 
 FEW = 40  # images in a batch: enough, and quick
@@ -222,6 +222,67 @@ def test_what_was_learned_drives_the_instruments(quiet):
             "(canvas) => [...canvas.getContext('2d').getImageData(0, 0, 28, 28).data]", shown.element_handle()
         )[::4]
         assert 20 < np.mean(grey) < 60 and loss["kl"] > 0  # a picture like the digits are, in grey levels
+
+
+def test_a_part_and_its_lines_light_up_together_and_a_step_goes_back_through_them(quiet):
+    network = quiet.locator("#network")
+    lit = "[...document.querySelectorAll('#network .ll-lit')].map((el) => el.querySelector('code, span').textContent)"
+    with no_front_end_error(quiet):
+        network.get_by_role("button", name="noise ε").focus()
+        assert quiet.evaluate(lit) == ["noise ε", "noise = randn(latent_dim)", "z = mu + sigma * noise"]
+        network.get_by_role("button", name="h = relu").hover()
+        assert quiet.evaluate(lit) == ["image x", "hidden h", "h = relu(W1 @ x + b1)"]
+        shown = "document.querySelector('#network .ll-part:nth-child(3)').textContent"
+        before = quiet.evaluate(shown)
+        network.get_by_role("combobox").select_option("0")
+        quiet.wait_for_function(f"(before) => {shown} !== before", arg=before)
+        quiet.get_by_role("button", name="One step").click()
+        network.get_by_text("gradient").nth(3).wait_for()
+        quiet.locator("#trainer").get_by_label("model").select_option("AE")
+        network.get_by_role("button", name="noise ε").wait_for(state="hidden")
+
+
+def test_the_numbers_in_the_network_are_pytorch_s(quiet, train):
+    torch.manual_seed(0)
+    model = models.VariationalAutoencoder(3)
+    sizes = {"latent": 3, "hidden": 400, "variational": True}
+    quiet.evaluate(SETUP, [True, sizes, packed(flat(model.parameters()).numpy())])
+    code = "([image, e]) => JSON.stringify(made.inside(Uint8Array.from(image), e), (_, v) => ArrayBuffer.isView(v) ? [...v] : v)"
+    noise = [0.5, -1.0, 2.0]
+    inside = json.loads(quiet.evaluate(code, [train.images[0].flatten().tolist(), noise]))
+    with torch.no_grad():
+        x = datasets.to_float(train.images[:1])
+        mu, logvar = model.encode(x)
+        z = mu + torch.exp(logvar / 2) * torch.tensor(noise)
+        wanted = {"mu": mu, "sigma": torch.exp(logvar / 2), "z": z, "xhat": model.decode(z), "h": model.encoder[:3](x)}
+    for name, value in wanted.items():
+        np.testing.assert_allclose(inside[name], value.flatten(), rtol=1e-3, atol=1e-5)
+
+
+def test_what_was_found_stands_in_the_address(quiet, context):
+    with no_front_end_error(quiet):
+        quiet.locator("#morph input[type=range]").fill("0.25")
+        quiet.locator("#trainer").get_by_label("beta").select_option("4")
+        quiet.wait_for_function("location.hash.includes('morph') && location.hash.includes('trainer')")
+        address = quiet.url
+        quiet.goto("about:blank")
+        quiet.goto(address)
+        quiet.get_by_text("Not trained yet").wait_for()
+        assert quiet.locator("#morph .ll-value").inner_text() == "0.25"
+        assert quiet.locator("#trainer").get_by_label("beta").input_value() == "4"
+        quiet.goto("about:blank")
+        quiet.goto(static.PAGE.as_uri() + "#pad-vae={&morph={%22t%22:%22x%22}&sliders={%22z%22:[1]}")
+        quiet.get_by_text("Not trained yet").wait_for()
+        assert quiet.locator("#morph .ll-value").inner_text() == "0.50"
+
+
+def test_a_guess_about_the_folklore_gets_the_ledger_s_answer(quiet):
+    for entry in results.load("claims")["ledger"]:
+        guessed = quiet.get_by_role("group", name=entry["text"], exact=True)
+        guessed.get_by_label("in part").check()
+        said = guessed.locator("output").inner_text()
+        assert said.startswith("As you say" if entry["verdict"] == "holds partly" else "Not so")
+        assert f"{entry['verdict']} on MNIST".replace("does not hold", "not shown") in said
 
 
 class Strict(http.server.SimpleHTTPRequestHandler):

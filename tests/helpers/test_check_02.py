@@ -267,6 +267,7 @@ WRONG = [
     ("02.1", lambda m, s: (0.5 * m**2 + s.exp() - 1 - s).sum(1).mean(), "the whole bracket"),
     ("02.1", once, "the -1 is subtracted once"),
     ("02.1", lambda m, s: 0.5 * (m**2 + (s / 2).exp() - 1 - s).sum(1).mean(), "here stands sigma²"),
+    ("02.1", lambda m, s: 0.5 * (m**2 + s.exp() ** 2 - 1 - s).sum(1).mean(), "squared once more"),
     ("02.1", reverse, "the other way round"),
     ("02.1", lambda m, s: kl(m.mean(0)[None], s.mean(0)[None]), "averaged over the batch first"),
     ("02.3", lambda p, d, mp, ml: (p if mp else 1) // (d if ml else 1), "throws the rest away"),

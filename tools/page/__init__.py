@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import zlib
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 import torch
 from ipywidgets import Widget, widget_serialization
 
-from latentlab_helpers import attributes, checkpoints, datasets, explore, metrics
+from latentlab_helpers import attributes, checkpoints, datasets, explore, metrics, results
 from latentlab_helpers.files import write_whole
 from tools import home
 from tools.page import kernels
@@ -30,6 +31,7 @@ TEMPLATE = HERE / "page.html"
 LIMIT = 4_000_000  # bytes
 TRAINED = 10_000  # training images on the page, from which it learns
 MEASURED = 5000  # training images, from which the board's vectors come
+VERDICTS = {"holds": "holds", "holds partly": "in part", "does not hold": "was not shown"}
 HOST = {"layout", "tabbable", "tooltip"}  # what ipywidgets keeps for Jupyter
 
 
@@ -46,6 +48,7 @@ def instruments() -> dict[str, explore.Instrument]:
     return {
         "pad-vae": explore.pad(vae[2], test),
         "pad-ae": explore.pad(ae[2], test),
+        "pad-collapsed": explore.pad({"VAE at beta 49": checkpoints.load("vae_conv_2_beta_49")}, test),
         "sliders": explore.latent_sliders(vae[16], test, start=metrics.embed(vae[16], test.images[1:2])[0]),
         "morph": explore.morph(both, test),
         "board": explore.attribute_board(both, test, vectors=vectors),
@@ -78,6 +81,25 @@ def state(widgets: dict[str, Widget]) -> dict[str, dict]:
     for widget in widgets.values():
         collect(widget)
     return result
+
+
+def claims() -> str:
+    """The ten claims, each to be guessed: what the ledger says of it comes with the answer."""
+    shown = []
+    for entry in results.load("claims")["ledger"]:
+        again = [f"{entry['verdict']} on MNIST"]
+        again += [f"{verdict} on {name}" if name[0].isupper() else f"{verdict} with convolutions"
+                  for name, verdict in entry["replications"].items()]  # fmt: skip
+        said = html.escape("; ".join(again).replace("does not hold", "not shown") + ".", quote=True)
+        radios = "".join(
+            f'<label><input type="radio" name="claim-{entry["number"]}" value="{value}"> {words}</label>'
+            for value, words in VERDICTS.items()
+        )
+        shown.append(
+            f'<fieldset data-verdict="{entry["verdict"]}" data-said="{said}">'
+            f"<legend>{html.escape(entry['text'])}</legend>{radios}<output></output></fieldset>"
+        )
+    return "\n".join(shown)
 
 
 def training() -> dict[str, Any]:
@@ -114,9 +136,11 @@ def write(widgets: dict[str, Widget], template: str) -> str:
         held["training"] = training()
     parts = {
         "work": f'<script id="work">\n{work}\n</script>',
-        "tab": (HERE / "tab.js").read_text("utf-8"),
+        "tab": "\n".join((HERE / name).read_text("utf-8") for name in ("share.js", "network.js", "tab.js")),
         "notebooks": f"{address}/blob/main/notebooks" if address else "notebooks",
         "count": f"{TRAINED:,}",
+        "claims": claims(),
+        "docs": f"{address}/blob/main/docs" if address else "docs",
         "css": explore.Instrument._css,
         "module": explore.front_end(),
         "state": json.dumps(held, separators=(",", ":")).replace("<", "\\u003c"),

@@ -282,6 +282,23 @@ function learner(kernels, { latent, hidden, variational }, seed) {
       }
       return result;
     },
+    /** All that is in the network for one image, with this noise.
+     * @param {Uint8Array} image
+     * @param {ArrayLike<number>} noise
+     */
+    inside(image, noise) {
+      take(() => image, 1);
+      encode(1);
+      const codes = floats(code, heads).slice(), mu = codes.slice(0, latent);
+      const sigma = variational ? codes.slice(latent).map((logvar) => Math.exp(logvar / 2)) : null;
+      const made = mu.map((m, j) => m + (sigma ? sigma[j] * noise[j] : 0));
+      floats(z, latent).set(made);
+      decode(1);
+      return {
+        x: floats(x, PIXELS).slice(), h: floats(h, hidden).slice(), mu, sigma, noise: sigma && Float32Array.from(noise), z: made,
+        g: floats(g, hidden).slice(), xhat: floats(logits, PIXELS).map((l) => 1 / (1 + Math.exp(-l))),
+      };
+    },
     /** The two terms over many images; nothing is learned.
      * @param {Uint8Array} images
      * @param {Aim} aim

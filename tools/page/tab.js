@@ -21,6 +21,7 @@ const TRAINER = {
       says: "The decoder gets mu itself, and no noise: an autoencoder appears. The map first draws together, for nothing but the KL holds codes apart or near, and the reconstructions get a little sharper than with noise." },
     { label: "learning rate too high", settings: { rate: 0.3 },
       says: "The steps are three hundred times as long. The loss leaps up and hardly comes down again, and digits lie on one line or one spot: the units of the hidden layer have died." },
+    { label: "mend it", settings: {}, says: "All settings are the usual ones again, and it begins anew." },
   ],
 };
 
@@ -31,6 +32,8 @@ const TRAINER = {
 async function tab(states, modelOf, code) {
   const el = document.getElementById("trainer"), from = states["pad-vae"], data = states.training;
   states.trainer = { ...TRAINER, digits: from.digits, settings: TRAINER.usual, command: {}, shot: {} };
+  for (const id of Object.keys(KEPT)) recall(id, modelOf);
+  remember(modelOf);
   const model = modelOf("trainer"), test = await part(model, from.digits, prepareDigits);
   const stream = new Blob([bytes(data.images)]).stream().pipeThrough(new DecompressionStream("deflate"));
   const images = new Uint8Array(await new Response(stream).arrayBuffer());
@@ -40,14 +43,16 @@ async function tab(states, modelOf, code) {
   /** @type {Record<string, (message: any) => void>} */
   const hears = {
     shot(/** @type {any} */ message) {
-      const { step, running, finite, history } = message, many = step ? history[history.length - 2] + history[history.length - 1] : 0;
+      const { step, running, finite } = message;
       const said = !finite ? "The numbers are no longer finite: start again, with a lower learning rate."
         : step ? `step ${step}, ${(step / (images.length / 784 / 128)).toFixed(1)} times through ${images.length / 784} digits${last}`
           : "Not trained yet: random weights.";
-      model.set("shot", { step, running, said, history: view(message.history), places: view(message.places), pictures: view(message.pictures), loss: many });
+      network.show(message.inside);
+      model.set("shot", { step, running, said, history: view(message.history), places: view(message.places), pictures: view(message.pictures) });
       last = "";
     },
     step({ terms, gradients }) {
+      network.back(gradients);
       const names = ["encoder, first layer", "encoder, second", "decoder, first", "decoder, second"];
       last = `. This step: loss ${(terms.reconstruction + terms.kl).toFixed(1)}; size of the gradient, ${names.map((name, i) => `${name} ${gradients[i].toFixed(1)}`).join(", ")}`;
     },
@@ -75,6 +80,7 @@ async function tab(states, modelOf, code) {
     };
   };
   work(`${code}\nonmessage = ((does) => ({ data }) => does(data))(workshop((message) => postMessage(message)));`);
+  const network = diagram(document.getElementById("network"), test, (index) => tell({ do: "look", index }));
   model.on("change:command", () => {
     const { name } = model.get("command");
     tell({ do: name === "Use it below" ? "weights" : name });

@@ -6,7 +6,7 @@ const SLICE = 24, EVERY = 120, LONG = 3000; // milliseconds; and steps after whi
 /** @param {(message: any, transfer?: Transferable[]) => void} post */
 function workshop(post) {
   /** @type {any} */
-  let able, data, model, settings, history, sums, running = false, shown = 0, until = LONG, fixed, axes;
+  let able, data, model, settings, history, sums, running = false, shown = 0, until = LONG, fixed, axes, at = 0;
   const chosen = () => ({ beta: settings.averaged ? (settings.beta * PIXELS) / model.latent : settings.beta, noise: settings.noise, squared: settings.squared });
   const restart = () => {
     model = learner(able, { latent: settings.latent, hidden: 400, variational: settings.variational }, settings.seed);
@@ -84,7 +84,8 @@ function workshop(post) {
     const finite = codes.every(Number.isFinite);
     if (!finite) running = false;
     shown = performance.now();
-    post({ what: "shot", step: model.steps, running, finite, fast: able.fast, history: Float32Array.from(history),
+    const noise = fixed.subarray(0, model.latent).map((/** @type {number} */ e) => (settings.noise ? e : 0));
+    post({ what: "shot", inside: model.inside(data.test.subarray(at * PIXELS, (at + 1) * PIXELS), noise), step: model.steps, running, finite, fast: able.fast, history: Float32Array.from(history),
       places: places(codes, n), codes, pictures });
   };
   const again = new MessageChannel(); // a timer would wait four milliseconds each time
@@ -133,6 +134,10 @@ function workshop(post) {
       const terms = learn();
       post({ what: "step", terms, gradients: model.layers.map(sizeOf) });
       snapshot();
+    },
+    look({ index }) {
+      at = index;
+      if (!running) snapshot();
     },
     "Start again"() {
       restart();

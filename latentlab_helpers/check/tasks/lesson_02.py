@@ -159,6 +159,8 @@ TASKS: dict[str, Task] = {
                 lambda mu, logvar: 0.5 * ((mu.square() + logvar.exp() - logvar).sum() / len(mu) - 1),
             "exp(logvar / 2) is sigma; here stands sigma², which is exp(logvar)":
                 lambda mu, logvar: 0.5 * (mu.square() + (logvar / 2).exp() - 1 - logvar).sum() / len(mu),
+            "exp(logvar) is sigma² already, and is squared once more":
+                lambda mu, logvar: 0.5 * (mu.square() + (2 * logvar).exp() - 1 - logvar).sum() / len(mu),
             "that is the KL the other way round, from the prior to the cloud":
                 lambda mu, logvar: 0.5 * ((mu.square() + 1) / logvar.exp() - 1 + logvar).sum() / len(mu),
             "mu and logvar are averaged over the batch first; average the images' KLs, at the end":

@@ -177,12 +177,12 @@ async function trainer(model, el) {
   on("shot", show);
   on("settings", settle);
   el.append(
-    ...(choices.length ? [make("div", { class: "ll-choices" }, ...selects.map(({ node }) => node))] : []),
     make("div", { class: "ll-row" },
       make("figure", { class: "ll-map" }, map.canvas, make("figcaption", {}, get("caption"))),
       make("div", { class: "ll-side" }, ...curves.map((one) => one.node), ...rows.map((row) => row.node))),
     buttons(...Object.values(pressed)),
     status,
+    ...(choices.length ? [make("div", { class: "ll-choices" }, ...selects.map(({ node }) => node))] : []),
     ...(broken.length ? [make("div", { class: "ll-buttons" }, make("span", {}, "Break it:"), ...broken), heard] : []),
   );
   settle();
