@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+from nbformat.v4 import new_code_cell
 
 from latentlab_helpers.files import write_whole
 from tools.quote import quote
@@ -20,6 +21,7 @@ from tools.quote import quote
 ROOT = Path(__file__).resolve().parent.parent
 FORM = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?")
 BARE = "import latentlab_helpers"
+INSTALL = "install"  # the cell's id in exercises, whose first cell imports more than the course
 
 
 def stated(root: Path = ROOT) -> str | None:
@@ -29,13 +31,24 @@ def stated(root: Path = ROOT) -> str | None:
 
 
 def setup_cell(home: str | None) -> str:
-    """The first code cell of every notebook: prints nothing where the course is installed."""
+    """The first code cell of a notebook: prints nothing where the course is installed."""
     if home is None:
         return BARE
     return (
         f"try:\n    {BARE}\nexcept ModuleNotFoundError:\n"
         f"    %pip install -q --no-deps git+{home}\n    %pip install -q anywidget\n    {BARE}"
     )
+
+
+def colab(home: str, path: str) -> str:
+    """Where Colab opens one of the repository's notebooks."""
+    place = home.replace("https://github.com", "https://colab.research.google.com/github")
+    return f"{place}/blob/main/{path}"
+
+
+def binder(home: str, path: str) -> str:
+    """Where Binder builds the repository's environment, and opens a notebook in it."""
+    return home.replace("https://github.com", "https://mybinder.org/v2/gh") + f"/HEAD?urlpath=lab/tree/{path}"
 
 
 def colab_lines(home: str | None, notebooks: list[str]) -> str:
@@ -46,8 +59,7 @@ def colab_lines(home: str | None, notebooks: list[str]) -> str:
             "`%pip install -q --no-deps latentlab-*.whl` and `%pip install -q anywidget` first. "
             "The wheel includes the\ndata and the weights."
         )
-    base = home.replace("https://github.com", "https://colab.research.google.com/github")
-    links = [f"[{name[:2]}]({base}/blob/main/notebooks/{name})" for name in notebooks]
+    links = [f"[{name[:2]}]({colab(home, f'notebooks/{name}')})" for name in notebooks]
     return f"Open {', '.join(links)} in Colab. The first cell installs the course, data and weights included."
 
 
@@ -63,6 +75,13 @@ def write(home: str, root: Path = ROOT) -> None:
         notebook = nbformat.read(path, as_version=4)
         first = next(cell for cell in notebook.cells if cell.cell_type == "code")
         first.source = setup_cell(home)
+        write_whole(path, nbformat.writes(notebook) + "\n")
+    for path in sorted((root / "notebooks").glob("[a-z]*/*.ipynb")):  # exercises, and their solutions
+        notebook = nbformat.read(path, as_version=4)
+        cells = [cell for cell in notebook.cells if cell.id != INSTALL]
+        place = [cell.cell_type for cell in cells].index("code")
+        install = new_code_cell(setup_cell(home), id=INSTALL)
+        notebook.cells = [*cells[:place], install, *cells[place:]]
         write_whole(path, nbformat.writes(notebook) + "\n")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import home
+from tools import exercises, home
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -43,6 +43,14 @@ def test_home_is_written_everywhere_and_can_move(copy):
             assert f"git+{address}" in first.source and "--no-deps" in first.source
             original = nbformat.read(ROOT / "notebooks" / path.name, as_version=4)
             assert [c.get("outputs") for c in notebook.cells] == [c.get("outputs") for c in original.cells]
+        for path in sorted((copy / "notebooks").glob("[a-z]*/*.ipynb")):
+            cells = nbformat.read(path, as_version=4).cells
+            installs = [i for i, cell in enumerate(cells) if f"git+{address}" in cell.source]
+            assert installs == [next(i for i, cell in enumerate(cells) if cell.cell_type == "code")]
+            solution, exercise = (
+                copy / "notebooks" / part / path.name for part in ("solutions", "exercises")
+            )
+            assert exercises.is_current(solution, exercise)
     assert "first/one" not in hosts + (copy / "pyproject.toml").read_text("utf-8")
 
 
