@@ -79,6 +79,13 @@ def instrument(name: str, call: str = "") -> Piece:
     return Piece(place, HIGH, "instrument", text.rich(f"`{call}`") if call else "")
 
 
+def instrument_of(function: str, alt: str) -> str:
+    """The name that the page has for what a function of `explore` makes, told by the still picture's text."""
+    if function == "pad":
+        return "pad-vae" if "VAE" in alt else "pad-ae"
+    return PARTS.get(function, function)
+
+
 def beside(output: NotebookNode) -> float:
     """The width that a figure leaves to text: all of it, below, unless the figure is narrow."""
     width, height = size(output)
@@ -262,9 +269,7 @@ class Cutter:
         """A slide for a figure and its caption, or for an instrument, which is live here."""
         alt = output.data.get("text/plain", "")
         called = re.search(r"\bexplore\.(\w+)\(", source)
-        name = called and PARTS.get(called[1], called[1])
-        if name == "pad":
-            name = "pad-vae" if "VAE" in alt else "pad-ae"
+        name = called and instrument_of(called[1], alt)
         if name and name not in self.instruments:
             self.instruments.add(name)
             call = next(line for line in source.split("\n") if "explore." in line)
