@@ -10,6 +10,7 @@
     python course.py page      writes the page of instruments, which needs no Python
     python course.py exercises cuts the students' exercises out of the solved ones
     python course.py slides    writes each lesson, and the talk, as a deck of slides
+    python course.py site      writes the course as a web site, from the saved outputs
     python course.py grading   makes a folder in which nbgrader hands them out and grades them
     python course.py pictures  records the page for the README, and draws its thumbnails
     python course.py bench     measures how fast the course is on this machine
@@ -177,7 +178,7 @@ def main():
     if sys.version_info < (3, 10):
         sys.exit(f"The course needs Python 3.10 or newer; this is {sys.version.split()[0]}.")
     tools = {"build", "weights", "claims", "likelihood", "attributes", "page", "pictures", "bench", "home"}
-    tools |= {"exercises", "grading", "slides", "teaching"}
+    tools |= {"exercises", "grading", "site", "slides", "teaching"}
     if len(sys.argv) < 2 or sys.argv[1] not in tools | {"lab", "test", "lint"}:
         print(__doc__)
         sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)

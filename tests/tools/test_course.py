@@ -301,6 +301,7 @@ BESIDE = ["-n", "logical", "--maxprocesses", "4"]
         (["weights"], ["-m", "tools.weights"]),
         (["bench", "start"], ["-m", "tools.bench", "start"]),
         (["page"], ["-m", "tools.page"]),
+        (["site", "--to", "there"], ["-m", "tools.site", "--to", "there"]),
         (["likelihood"], ["-m", "tools.likelihood"]),
         (["home", "URL"], ["-m", "tools.home", "URL"]),
     ],
