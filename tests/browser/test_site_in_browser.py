@@ -52,7 +52,7 @@ def opened(page, site):
         return page
 
     yield look
-    assert asked and not [url for url in asked if not url.startswith(("data:", site.as_uri()))]
+    assert asked and not [url for url in asked if not url.startswith(("data:", "blob:", site.as_uri()))]
 
 
 def check(page, **options):

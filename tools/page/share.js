@@ -33,8 +33,8 @@ function recall(id, modelOf) {
  * @param {(name: string) => any} modelOf
  */
 function remember(modelOf) {
-  let waiting;
   for (const [id, names] of Object.entries(KEPT)) {
+    let waiting;
     for (const name of names) {
       modelOf(id).on(`change:${name}`, () => {
         clearTimeout(waiting);

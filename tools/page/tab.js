@@ -16,11 +16,11 @@ const TRAINER = {
   usual: { variational: true, latent: 2, beta: 1, rate: 0.001, squared: false, noise: true, averaged: false, seed: 1 },
   breaks: [
     { label: "average both terms", settings: { averaged: true },
-      says: "Both terms are averaged, over 784 pixels and over the latent numbers: that is a beta of 392. The map shrinks to a heap, the KL falls to 0, and all reconstructions become the same grey digit: the posterior has collapsed." },
+      says: "Both terms are averaged, one over 784 pixels, the other over the latent numbers: with two of them, that is a beta of 784 / 2 = 392. The KL falls to 0, digits of all kinds lie mixed on the map, and all reconstructions become the same grey digit: the posterior has collapsed." },
     { label: "no noise", settings: { noise: false },
-      says: "The decoder gets mu itself, and no noise: an autoencoder appears. The map first draws together, for nothing but the KL holds codes apart or near, and the reconstructions get a little sharper than with noise." },
+      says: "The decoder gets mu itself, without noise: an autoencoder, whose codes the KL draws towards 0. Watch the KL fall to about one nat, where it is about five with noise: codes may lie as close together as they like now, for nothing blurs them." },
     { label: "learning rate too high", settings: { rate: 0.3 },
-      says: "The steps are three hundred times as long. The loss leaps up and hardly comes down again, and digits lie on one line or one spot: the units of the hidden layer have died." },
+      says: "The steps are three hundred times as long as usual. The reconstruction soon stops getting better, at one grey digit for all, and the KL stays in the hundreds: the codes were thrown far out, and nothing brings them back." },
     { label: "mend it", settings: {}, says: "All settings are the usual ones again, and it begins anew." },
   ],
 };

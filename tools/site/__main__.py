@@ -25,7 +25,7 @@ from tools.slides import text
 ROOT, HERE = Path(__file__).resolve().parents[2], Path(__file__).resolve().parent
 STAMP = ".latentlab-site"  # says that a folder is one of ours, and may be replaced
 NEEDS = {"myst_nb": "myst-nb>=1.3", "furo": "furo>=2025.7.19"}
-NOTEBOOK = re.compile(r'(<a [^>]*href="notebooks/[^"#]*)\.ipynb(["#])')
+SOURCE = re.compile(r'(<a [^>]*href="(?:notebooks|docs)/[^"#]*)\.(?:ipynb|md)(["#])')
 NAMES = {"announcement-content": "The instruments", "sidebar-drawer": "The course", "toc-drawer": "This page"}
 
 
@@ -49,12 +49,12 @@ def mended(page: str) -> str:
 
 
 def front_door(first: Path, address: str | None) -> str:
-    """The page of instruments, with ways to the course; its links to notebooks lead to their pages."""
+    """The page of instruments, with ways to the course; its links lead to the site's pages."""
     page = (ROOT / "latentlab.html").read_text("utf-8")
     ways = (HERE / "ways.html").read_text("utf-8").replace("{{first}}", first.as_posix())
     page = re.sub(r"<body[^>]*>", lambda body: body[0] + ways, page, count=1)
-    page = page.replace(f'"{address}/blob/main/notebooks/', '"notebooks/')
-    return NOTEBOOK.sub(r"\1.html\2", page)
+    page = re.sub(rf'"{address}/blob/main/(notebooks|docs)/', r'"\1/', page)
+    return SOURCE.sub(r"\1.html\2", page)
 
 
 def build(out: Path, address: str | None, solutions: bool = True) -> None:
