@@ -16,10 +16,9 @@
  */
 function movingMap(digits, count, label) {
   const side = 640, wide = 34, canvas = make("canvas", { width: side, height: side, class: "ll-plane", role: "img", "aria-label": label });
-  const context = canvas.getContext("2d"), stamps = make("canvas", { width: 28 * count, height: 28 });
+  const context = canvas.getContext("2d"), stamps = make("canvas");
   const [channels, height, width] = digits.shape, area = height * width, ink = stamps.getContext("2d");
-  stamps.width = width * count;
-  stamps.height = height;
+  [stamps.width, stamps.height] = [width * count, height];
   for (let i = 0; i < count; i++) {
     const image = ink.createImageData(width, height), pixels = digits.image(i), colour = digits.colour(i);
     const tint = [1, 3, 5].map((from) => parseInt(colour.slice(from, from + 2), 16));
@@ -29,7 +28,9 @@ function movingMap(digits, count, label) {
     }
     ink.putImageData(image, i * width, 0);
   }
-  let from = new Float32Array(2 * count), to = from, began = 0, drawn = 0;
+  /** @type {Float32Array} */
+  let from = new Float32Array(2 * count), to = from;
+  let began = 0, drawn = 0;
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   /** @param {Float32Array} places */
   const draw = (places) => {
@@ -119,8 +120,10 @@ async function trainer(model, el) {
     model.set(name, value);
     model.save_changes();
   };
-  const many = get("across"), map = movingMap(digits, get("count"), "Map of the latent space while it is learned"), curves = get("terms").map(curve);
-  const rows = get("rows").map((/** @type {string} */ name) => picture(name, [channels, height, width * many], "ll-strip"));
+  /** @type {[string[], string[]]} */
+  const [terms, shownRows] = [get("terms"), get("rows")];
+  const many = get("across"), map = movingMap(digits, get("count"), "Map of the latent space while it is learned"), curves = terms.map(curve);
+  const rows = shownRows.map((name) => picture(name, [channels, height, width * many], "ll-strip"));
   const status = make("p", { class: "ll-numbers" }), heard = make("p", { class: "ll-hint", role: "status" });
   const command = (/** @type {string} */ name) => set("command", { name, id: Math.random() });
   /** @type {Record<string, HTMLButtonElement>} */
@@ -148,7 +151,7 @@ async function trainer(model, el) {
     /** @type {Shot} */
     const { step, running, said, history, places, pictures } = get("shot");
     if (!places) return;
-    const columns = curves.length + 1, numbers = floats(history), steps = [], shown = curves.map(() => /** @type {number[]} */ ([]));
+    const columns = curves.length + 1, numbers = floats(history), steps = /** @type {number[]} */ ([]), shown = curves.map(() => /** @type {number[]} */ ([]));
     for (let i = 0; i < numbers.length; i += columns) {
       steps.push(numbers[i]);
       shown.forEach((values, k) => values.push(numbers[i + 1 + k]));
@@ -164,7 +167,7 @@ async function trainer(model, el) {
           strip[(line * many + n) * width + (k % width)] = all[(r * many + n) * size + k] / 255;
         }
       }
-      row.show(strip, `${get("rows")[r]}, at step ${step}`);
+      row.show(strip, `${shownRows[r]}, at step ${step}`);
     });
     status.textContent = said;
     el.classList.toggle("ll-running", running);
