@@ -131,6 +131,11 @@ def centred_codes(codes, vector, n):
     return scaled(signs * (codes - codes.mean(0))[torch.randint(len(codes), (n,))], vector)
 
 
+def centred_codes_once(codes, vector, n):
+    signs = torch.randint(2, (n, 1)) * 2 - 1
+    return scaled(signs * (codes - codes.mean(0))[torch.randperm(len(codes))[:n]], vector)
+
+
 def centred_without_signs(codes, vector, n):
     return scaled((codes - codes.mean(0))[torch.randint(len(codes), (n,))], vector)
 
@@ -156,7 +161,7 @@ RIGHT = {
     "05.3": [turned, Slerp(), functools.partial(lambda extra, *a: turned(*a), None)],
     "05.4": [by_topk, in_python, latent.attribute_vector],
     "05.5": [ratio, lambda: torch.tensor([ratio()]), lambda: np.float32(ratio())],
-    "05.6": [differences, by_numpy, by_eigenvectors, with_own_seed, centred_codes],
+    "05.6": [differences, by_numpy, by_eigenvectors, with_own_seed, centred_codes, centred_codes_once],
     "05.7": [by_lstsq, by_projector, in_place],
 }  # fmt: skip
 
@@ -512,6 +517,7 @@ WRONG = [
     ("05.6", lambda z, v, n: by_cholesky(z, v, n).T, "transposed"),
     ("05.6", lambda z, v, n: by_cholesky(z, v, 1), "the shape"),
     ("05.6", lambda z, v, n: by_cholesky(z, v, n) / 0, "NaN or infinite"),
+    ("05.6", lambda z, v, n: scaled((z - z)[:n], v), "a code minus itself"),
     ("05.6", drawn(lambda c: c @ c), "spread as the codes do"),
     ("05.6", lambda z, v, n: scaled(torch.rand(n, len(v)) - 0.5, v), "as likely as any other|spread as"),
     ("05.7", lambda v, o: v - torch.dot(v, o) * o, "isn't of length 1"),

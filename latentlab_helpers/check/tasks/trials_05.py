@@ -26,8 +26,13 @@ def codes(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
 
 def either_way(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Two such codes, whose product is positive in some of a check's cases and negative in others."""
-    start, end = codes(generator)
-    return start, end * (start @ end).sign() * next(SIGNS)
+    sign = next(SIGNS)
+    while True:
+        start, end = codes(generator)
+        end = end * (start @ end).sign() * sign
+        omega = torch.acos(start @ end / start.norm() / end.norm())
+        if omega.rad2deg().sin().abs() > 0.1:  # or an angle in degrees divides by nothing but rounding
+            return start, end
 
 
 def _arc(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, float]:
@@ -205,7 +210,7 @@ def control_trial(answer: Callable[..., Any]) -> None:
     for d, n, skewed in ((3, 4000, False), (5, 4003, False), (3, 4001, True)):
         axes = torch.linalg.qr(torch.randn(d, d, generator=generator))[0]
         spread = torch.tensor([3.0, 1.2, 0.5, 0.2, 0.1])[:d]  # unequal, along tilted axes, off the origin
-        noise = torch.randn(3000, d, generator=generator)
+        noise = torch.randn(5000, d, generator=generator)  # more than n: codes may be drawn without repeats
         noise = noise.exp() - 1.6 if skewed else noise  # then a cloud and its mirror image differ
         z = noise * spread @ axes.T + 2.5 * axes[:, -1]
         vector = 1.7 * axes[:, 1] + 1.2 * axes[:, -1]
@@ -219,7 +224,10 @@ def control_trial(answer: Callable[..., Any]) -> None:
                 f"the task asks for the shape ({n}, {d}), a direction a row; not {(*made.shape,)}{turned}"
             )
         if not made.isfinite().all():
-            raise Wrong("some directions are NaN or infinite")
+            raise Wrong(
+                "some directions are NaN or infinite: was one of length 0 divided by its length, such as a "
+                "code minus itself?"
+            )
         _lengths(made.norm(dim=1), vector.norm())
         _spread(made / vector.norm(), z, vector / vector.norm(), generator, skewed)
 
