@@ -180,8 +180,8 @@ class Function:
         i = next(i for i, (a, b) in enumerate(zip(given, right, strict=True)) if not _close(a, b, self.rel))
         a, b = np.ravel(given[i]), np.ravel(right[i])
         where = f"on fresh inputs {_shapes(cases[i])}"
-        off = ~np.isclose(a, b, rtol=self.rel, atol=self.rel * 0.1 * np.nanmax(abs(b)) + 1e-9)
-        if off[:3].any() or not off.any():  # what is shown differs
+        off = _off(a, b, self.rel)
+        if off[:3].any():  # what is shown differs
             return f"{where} yours gives {_short(a)}, and the right answer is {_short(b)}"
         at = int(off.argmax())
         place = ", ".join(str(int(n)) for n in np.unravel_index(at, np.shape(right[i])))
@@ -428,14 +428,19 @@ PLAIN = {
 }  # fmt: skip
 
 
+def refuse_nothing(made: Any) -> None:
+    """Raise the hint for a function that has returned nothing."""
+    if made is None:
+        raise Wrong("your function returns nothing: does it end with a return?")
+
+
 def _value(made: Any) -> Any:
     """A result as float64 numbers, from a tensor, an array, a number, or a sequence of these."""
     if isinstance(made, torch.Tensor):
         return made.detach().cpu().double().numpy()
     if made is ...:
         raise NotImplementedError
-    if made is None:
-        raise Wrong("your function returns nothing: does it end with a return?")
+    refuse_nothing(made)
     if isinstance(made, (Mapping, str)) or callable(made):
         raise Wrong(f"numbers are asked for; what came back is {_kind(made)}")
     if isinstance(made, list | tuple):
@@ -455,12 +460,15 @@ def _copies(case: tuple) -> list[Any]:
     return [value.clone() if isinstance(value, torch.Tensor) else value for value in case]
 
 
+def _off(a: np.ndarray, b: np.ndarray, rel: float) -> np.ndarray:
+    """Where numbers differ from those of the same shape that are right."""
+    scale = float(np.nanmax(np.where(np.isfinite(b), abs(b), 0), initial=0.0))
+    return ~np.isclose(a, b, rtol=rel, atol=rel * scale * 0.1 + 1e-9, equal_nan=True)
+
+
 def _close(a: Any, b: Any, rel: float) -> bool:
     a, b = np.asarray(a, float), np.asarray(b, float)
-    if a.shape != b.shape:
-        return False
-    scale = float(np.nanmax(np.where(np.isfinite(b), abs(b), 0), initial=0.0))
-    return bool(np.allclose(a, b, rtol=rel, atol=rel * scale * 0.1 + 1e-9, equal_nan=True))
+    return a.shape == b.shape and not _off(a, b, rel).any()
 
 
 def _agree(given: list[Any], made: list[Any] | None, rel: float) -> bool:

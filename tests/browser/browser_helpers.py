@@ -590,6 +590,16 @@ def no_kernel_error(page) -> Iterator[None]:
     assert not complaints, "the kernel says: " + "\n".join(complaints)
 
 
+@contextlib.contextmanager
+def offline(page, address: str) -> Iterator[None]:
+    """Cut the network off, and see that nothing is asked for but what begins with an address."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.context.set_offline(True)
+    yield
+    assert asked and not [url for url in asked if not url.startswith(("data:", "blob:", address))]
+
+
 def check_accessibility(page, context: str | None = None) -> None:
     """Fail if axe finds anything."""
     results = Axe().run(page, context=context)

@@ -5,11 +5,12 @@ import functools
 import numpy as np
 import pytest
 import torch
+from judge import is_measured, judged
 from sklearn.decomposition import PCA
 from torch import nn
 from torch.nn import functional as F
 
-from latentlab_helpers import check, checkpoints, datasets, metrics, models
+from latentlab_helpers import checkpoints, datasets, metrics, models
 
 # ---- right answers, written as nobody would expect
 
@@ -127,8 +128,8 @@ RIGHT = {
 @pytest.mark.parametrize(("number", "i"), [(n, i) for n, given in RIGHT.items() for i in range(len(given))])
 def test_right_in_an_unusual_form(number, i):
     answer = RIGHT[number][i]
-    for _ in range(3 if number != "01.4" else 1):
-        result = check.task(number, answer() if number == "01.4" else answer)
+    for _ in range(1 if is_measured(number) else 3):
+        result = judged(number, answer)
         assert result.status == "right", result
 
 
@@ -516,5 +517,5 @@ WRONG = [
 @pytest.mark.parametrize("i", range(len(WRONG)))
 def test_a_wrong_answer_gets_its_hint(i):
     number, answer, phrase = WRONG[i]
-    result = check.task(number, answer() if number == "01.4" else answer)
+    result = judged(number, answer)
     assert result.status == "wrong" and phrase in result.text, result

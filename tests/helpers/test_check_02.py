@@ -6,10 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from judge import is_measured, judged
 from torch import nn
 from torch.nn import functional as F
 
-from latentlab_helpers import check, checkpoints, datasets, losses
+from latentlab_helpers import checkpoints, datasets, losses
 
 # ---- right answers, written as nobody would expect
 
@@ -137,8 +138,8 @@ RIGHT = {
 @pytest.mark.parametrize(("number", "i"), [(n, i) for n, given in RIGHT.items() for i in range(len(given))])
 def test_right_in_an_unusual_form(number, i):
     answer = RIGHT[number][i]
-    for _ in range(10 if number != "02.6" else 1):  # chance has no say
-        result = check.task(number, answer() if number == "02.6" else answer)
+    for _ in range(1 if is_measured(number) else 10):  # chance has no say
+        result = judged(number, answer)
         assert result.status == "right", result
 
 
@@ -432,5 +433,5 @@ WRONG = [
 @pytest.mark.parametrize("i", range(len(WRONG)))
 def test_a_wrong_answer_gets_its_hint(i):
     number, answer, phrase = WRONG[i]
-    result = check.task(number, answer() if number == "02.6" else answer)
+    result = judged(number, answer)
     assert result.status == "wrong" and phrase in result.text, result

@@ -6,10 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from judge import is_measured, judged
 from torch import nn
 from torch.nn import functional as F
 
-from latentlab_helpers import attributes, check, checkpoints, datasets, latent, metrics
+from latentlab_helpers import attributes, checkpoints, datasets, latent, metrics
 
 # ---- right answers, written as nobody would expect
 
@@ -169,8 +170,8 @@ RIGHT = {
 @pytest.mark.parametrize(("number", "i"), [(n, i) for n, given in RIGHT.items() for i in range(len(given))])
 def test_right_in_an_unusual_form(number, i):
     answer = RIGHT[number][i]
-    for _ in range(3 if number != "05.5" else 1):
-        result = check.task(number, answer() if number == "05.5" else answer)
+    for _ in range(1 if is_measured(number) else 3):
+        result = judged(number, answer)
         assert result.status == "right", result
 
 
@@ -551,6 +552,6 @@ WRONG = [
 @pytest.mark.parametrize("i", range(len(WRONG)))
 def test_a_wrong_answer_gets_its_hint(i):
     number, answer, phrase = WRONG[i]
-    for _ in range(2 if number != "05.5" else 1):
-        result = check.task(number, answer() if number == "05.5" else answer)
+    for _ in range(1 if is_measured(number) else 2):
+        result = judged(number, answer)
         assert result.status == "wrong" and any(p in result.text for p in phrase.split("|")), result

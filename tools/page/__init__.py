@@ -127,24 +127,29 @@ def without_trainer(template: str) -> str:
     return template.replace("{{work}}", "").replace("{{tab}}", "").replace(":not(.first)", "")
 
 
+def joined(*names: str) -> str:
+    return "\n".join((HERE / name).read_text("utf-8") for name in names)
+
+
 def write(widgets: dict[str, Widget], template: str) -> str:
     """The page: the template with the style, the module and the state in their places."""
     address = home.stated()
-    work = "\n".join((HERE / name).read_text("utf-8") for name in ("learner.js", "worker.js"))
     held: dict[str, Any] = state(widgets)
-    if "{{work}}" in template:
-        held["training"] = training()
     parts = {
-        "work": f'<script id="work">\n{work}\n</script>',
-        "tab": "\n".join((HERE / name).read_text("utf-8") for name in ("share.js", "network.js", "tab.js")),
         "notebooks": f"{address}/blob/main/notebooks" if address else "notebooks",
-        "count": f"{TRAINED:,}",
-        "claims": claims(),
         "docs": f"{address}/blob/main/docs" if address else "docs",
         "css": explore.Instrument._css,
         "module": explore.front_end(),
-        "state": json.dumps(held, separators=(",", ":")).replace("<", "\\u003c"),
     }
+    if "{{work}}" in template:
+        held["training"] = training()
+        parts |= {
+            "work": f'<script id="work">\n{joined("learner.js", "worker.js")}\n</script>',
+            "tab": joined("training.js", "share.js", "network.js", "tab.js"),
+            "count": f"{TRAINED:,}",
+            "claims": claims(),
+        }
+    parts["state"] = json.dumps(held, separators=(",", ":")).replace("<", "\\u003c")
     for name, text in parts.items():
         template = template.replace("{{" + name + "}}", text)
     return template

@@ -33,9 +33,7 @@ function diagram(el, digits, look) {
   el.classList.add("latentlab");
   el.setAttribute("role", "group");
   el.setAttribute("aria-label", "The network, with what is in it for one digit");
-  let index = 0;
   const digit = picker("digit", digits, (i) => {
-    index = i;
     digit.show(i);
     look(i);
   });
@@ -59,9 +57,9 @@ function diagram(el, digits, look) {
     lights(node, [id], LINES.flatMap((line, k) => (line.of.includes(id) ? [k] : [])));
     return { id, name, draw, canvas, note, node, context: canvas.getContext("2d") };
   });
-  const rows = LINES.map(({ code, formula, of }) => {
+  const rows = LINES.map(({ code, formula, of }, k) => {
     const note = make("small", {}), row = control("button", { type: "button", class: "ll-line" }, make("code", {}, code), make("span", {}, formula), note);
-    lights(row, of, [LINES.findIndex((line) => line.code === code)]);
+    lights(row, of, [k]);
     return row;
   });
   /** Grey levels from what is there, or for numbers of either sign from 0 in the middle.

@@ -31,12 +31,13 @@ const TRAINER = {
  */
 async function tab(states, modelOf, code) {
   const el = document.getElementById("trainer"), from = states["pad-vae"], data = states.training;
-  states.trainer = { ...TRAINER, digits: from.digits, settings: TRAINER.usual, command: {}, shot: {} };
+  const none = Object.fromEntries(["decoders", "encoders", "names", "latent_dim", "codes", "singles"].map((trait) => [trait, []]));
+  INSTRUMENTS.trainer = trainer;
+  states.trainer = { ...none, ...TRAINER, digits: from.digits, settings: TRAINER.usual, command: {}, shot: {} };
   for (const id of Object.keys(KEPT)) recall(id, modelOf);
   remember(modelOf);
   const model = modelOf("trainer"), test = await part(model, from.digits, prepareDigits);
-  const stream = new Blob([bytes(data.images)]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const images = new Uint8Array(await new Response(stream).arrayBuffer());
+  const images = await inflate(data.images), count = images.length / PIXELS;
   /** @type {(message: any) => any} */
   let tell;
   let last = "";
@@ -45,7 +46,7 @@ async function tab(states, modelOf, code) {
     shot(/** @type {any} */ message) {
       const { step, running, finite } = message;
       const said = !finite ? "The numbers are no longer finite: start again, with a lower learning rate."
-        : step ? `step ${step}, ${(step / (images.length / 784 / 128)).toFixed(1)} times through ${images.length / 784} digits${last}`
+        : step ? `step ${step}, ${((step * BATCH) / count).toFixed(1)} times through ${count} digits${last}`
           : "Not trained yet: random weights.";
       network.show(message.inside);
       model.set("shot", { step, running, said, history: view(message.history), places: view(message.places), pictures: view(message.pictures) });

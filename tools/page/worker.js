@@ -3,7 +3,7 @@
 
 const SLICE = 24, EVERY = 120, LONG = 3000; // milliseconds; and steps after which it pauses by itself
 
-/** @param {(message: any, transfer?: Transferable[]) => void} post */
+/** @param {(message: any) => void} post */
 function workshop(post) {
   /** @type {any} */
   let able, data, model, settings, history, sums, running = false, shown = 0, until = LONG, fixed, axes, at = 0;
@@ -85,8 +85,8 @@ function workshop(post) {
     if (!finite) running = false;
     shown = performance.now();
     const noise = fixed.subarray(0, model.latent).map((/** @type {number} */ e) => (settings.noise ? e : 0));
-    post({ what: "shot", inside: model.inside(data.test.subarray(at * PIXELS, (at + 1) * PIXELS), noise), step: model.steps, running, finite, fast: able.fast, history: Float32Array.from(history),
-      places: places(codes, n), codes, pictures });
+    post({ what: "shot", inside: model.inside(data.test.subarray(at * PIXELS, (at + 1) * PIXELS), noise), step: model.steps, running, finite, history: Float32Array.from(history),
+      places: places(codes, n), pictures });
   };
   const again = new MessageChannel(); // a timer would wait four milliseconds each time
   const slice = () => {
@@ -144,7 +144,7 @@ function workshop(post) {
       snapshot();
     },
     weights() {
-      post({ what: "weights", settings, latent: model.latent, layers: model.layers, parameters: model.parameters().slice(),
+      post({ what: "weights", settings, layers: model.layers, parameters: model.parameters().slice(),
         codes: model.encode(data.test), train: model.encode(data.train) });
     },
     test({ id }) {

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..core import Wrong
+from ..core import Wrong, refuse_nothing
 
 CENTRES: dict[str, Callable[..., Any]] = {
     "": lambda mu, logvar: mu,
@@ -40,8 +40,7 @@ def reparameterize(answer: Callable[..., Any]) -> None:
     logvar = (0.5 + 2 * torch.rand(3000, 4)) * torch.randn(3000, 4).sign()  # never near 0
     m, v = mu.clone().requires_grad_(), logvar.clone().requires_grad_()
     z, again = answer(m * 1, v * 1), answer(mu.clone(), logvar.clone())
-    if z is None:
-        raise Wrong("your function returns nothing: does it end with a return?")
+    refuse_nothing(z)
     if not isinstance(z, torch.Tensor) or z.shape != mu.shape:
         shape = tuple(z.shape) if isinstance(z, torch.Tensor) else type(z).__name__
         raise Wrong(f"return one code for each image, shaped like mu, (batch, latent_dim); yours: {shape}")
@@ -122,8 +121,7 @@ def shuffle(answer: Callable[..., Any]) -> None:
     codes = torch.stack([angle.cos() * 3, angle.sin() * 3 + 5, side + 0.1 * torch.randn(4000),
                          side * torch.rand(4000), angle.square() / 9], dim=1)  # fmt: skip
     made, again = answer(codes.clone()), answer(codes.clone())
-    if made is None:
-        raise Wrong("your function returns nothing: does it end with a return?")
+    refuse_nothing(made)
     made, again = torch.as_tensor(made).float(), torch.as_tensor(again).float()
     if made.shape != codes.shape:
         raise Wrong(f"as many codes must come back as went in: {tuple(codes.shape)}, not {tuple(made.shape)}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..core import Wrong
+from ..core import Wrong, refuse_nothing
 
 RANDOM = random.SystemRandom()  # whatever the reader's seed
 
@@ -36,8 +36,7 @@ def dealt(answer: Callable[..., Any]) -> None:
     made = answer(measure, codes, labels, draws)
     if not torch.equal(codes, kept[0]) or not torch.equal(labels, kept[1]):
         raise Wrong("your function changes the codes or the labels that it was given: deal a copy")
-    if made is None:
-        raise Wrong("your function returns nothing: does it end with a return?")
+    refuse_nothing(made)
     if not calls:
         raise Wrong("the measure is never called")
     _of_each_draw(made, len(calls), draws)

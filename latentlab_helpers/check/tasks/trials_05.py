@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ... import attributes, checkpoints, datasets, latent, metrics
-from ..core import Function, Mistake, Wrong
+from ..core import Function, Mistake, Wrong, refuse_nothing
 
 SIGNS = cycle((1, -1, -1))  # so that each check has both, at an acute angle and at an obtuse one
 
@@ -139,8 +139,7 @@ def slerp_trial(answer: Callable[..., Any]) -> None:
 
 
 def _given(made: Any) -> Any:
-    if made is None:
-        raise Wrong("your function returns nothing: does it end with a return?")
+    refuse_nothing(made)
     if made is ...:
         raise NotImplementedError
     return torch.stack(list(made)) if isinstance(made, list | tuple) and torch.is_tensor(made[0]) else made

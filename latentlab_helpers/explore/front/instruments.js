@@ -237,11 +237,6 @@ async function render({ model, el }) {
   el.setAttribute("role", "group");
   el.setAttribute("aria-label", model.get("title"));
   try {
-    if (model.get("kind") === "trainer") {
-      const stop = await trainer(model, el);
-      el.dataset.ready = "";
-      return stop;
-    }
     const b = await bench(model, el);
     INSTRUMENTS[model.get("kind")](b)();
     el.append(b.problem);

@@ -35,10 +35,15 @@ async function part(model, reference, prepare) {
   return other.latentlab;
 }
 
+/** @param {ArrayBufferView<ArrayBuffer>} deflated */
+async function inflate(deflated) {
+  const stream = new Blob([bytes(deflated)]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
 /** @param {Model} model */
 async function prepareDigits(model) {
-  const stream = new Blob([bytes(model.get("images"))]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const data = new Uint8Array(await new Response(stream).arrayBuffer());
+  const data = await inflate(model.get("images"));
   /** @type {[Shape, number[], string[], string[]]} */
   const [shape, labels, names, colours] = [model.get("shape"), model.get("labels"), model.get("classes"), model.get("colours")];
   const size = shape.reduce((a, b) => a * b), className = (/** @type {number} */ label) => names[label] ?? String(label);
@@ -196,6 +201,34 @@ function normal() {
   return Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 }
 
+/** An image in its class's colour, on nothing; a colour image needs no other colour.
+ * @param {Digits} digits
+ * @param {number} i
+ */
+function tinted(digits, i) {
+  const [channels, height, width] = digits.shape, area = height * width, image = new ImageData(width, height), pixels = digits.image(i);
+  const [red, green, blue] = [1, 3, 5].map((from) => parseInt(digits.colour(i).slice(from, from + 2), 16));
+  for (let k = 0; k < area; k++) {
+    const own = [0, 1, 2].map((c) => 255 * pixels[c * area + k]);
+    image.data.set(channels === 3 ? [...own, 255] : [red, green, blue, 255 * pixels[k]], 4 * k);
+  }
+  return image;
+}
+
+/** Which places of a map have room for an image: of a crowd, the first.
+ * @param {[number, number][]} spots
+ * @param {number} wide
+ */
+function roomy(spots, wide) {
+  /** @type {[number, number][]} */
+  const taken = [];
+  return spots.map(([x, y]) => {
+    const free = taken.every(([a, b]) => Math.abs(a - x) > 0.6 * wide || Math.abs(b - y) > 0.75 * wide);
+    if (free) taken.push([x, y]);
+    return free;
+  });
+}
+
 /** The plane of two latent dimensions with the real images in it; positions are shares of the side.
  * @param {Digits} digits
  * @param {number[][]} codes
@@ -211,18 +244,11 @@ function plane(digits, codes, low, high, label) {
    */
   const place = (z) => [((z[0] - low[0]) / (high[0] - low[0])) * side, ((high[1] - z[1]) / (high[1] - low[1])) * side];
   const background = make("canvas", { width: side, height: side }), under = background.getContext("2d");
-  const [channels, height, width] = digits.shape, stamp = make("canvas", { width, height }), ink = stamp.getContext("2d");
-  /** @type {[number, number][]} */
-  const taken = [];
+  const [, height, width] = digits.shape, stamp = make("canvas", { width, height }), ink = stamp.getContext("2d");
   const wide = 40;
   under.fillStyle = "#fff";
   under.fillRect(0, 0, side, side);
-  const spots = codes.map(place);
-  const alone = spots.map(([x, y]) => {
-    const free = taken.every(([a, b]) => Math.abs(a - x) > 0.6 * wide || Math.abs(b - y) > 0.75 * wide);
-    if (free) taken.push([x, y]);
-    return free;
-  });
+  const spots = codes.map(place), alone = roomy(spots, wide);
   spots.forEach(([x, y], i) => {
     if (alone[i]) return;
     under.fillStyle = digits.colour(i);
@@ -232,13 +258,7 @@ function plane(digits, codes, low, high, label) {
   under.globalAlpha = 1;
   spots.forEach(([x, y], i) => {
     if (!alone[i]) return;
-    const image = ink.createImageData(width, height), pixels = digits.image(i), area = width * height;
-    const [red, green, blue] = [1, 3, 5].map((from) => parseInt(digits.colour(i).slice(from, from + 2), 16));
-    for (let k = 0; k < area; k++) {
-      const own = [0, 1, 2].map((c) => 255 * pixels[c * area + k]); // a colour image needs no other colour
-      image.data.set(channels === 3 ? [...own, 255] : [red, green, blue, 255 * pixels[k]], 4 * k);
-    }
-    ink.putImageData(image, 0, 0);
+    ink.putImageData(tinted(digits, i), 0, 0);
     under.drawImage(stamp, x - wide / 2, y - wide / 2, wide, wide);
   });
   return {

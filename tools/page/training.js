@@ -1,5 +1,5 @@
 // Training, as one may watch it: the map of the real images moves, curves grow, pictures get sharper. What trains is
-// elsewhere: a kernel, or the page's worker. It sends one `shot` after another, and reads `settings` and `command`.
+// the worker: it sends one `shot` after another, and is told of `settings` and `command`.
 
 /** How far training is: `history` has rows of step and terms, `places` two numbers for each image on the map, `pictures`
  * the bytes of each row's images, one row after the other.
@@ -17,17 +17,9 @@
 function movingMap(digits, count, label) {
   const side = 640, wide = 34, canvas = make("canvas", { width: side, height: side, class: "ll-plane", role: "img", "aria-label": label });
   const context = canvas.getContext("2d"), stamps = make("canvas");
-  const [channels, height, width] = digits.shape, area = height * width, ink = stamps.getContext("2d");
+  const [, height, width] = digits.shape, ink = stamps.getContext("2d");
   [stamps.width, stamps.height] = [width * count, height];
-  for (let i = 0; i < count; i++) {
-    const image = ink.createImageData(width, height), pixels = digits.image(i), colour = digits.colour(i);
-    const tint = [1, 3, 5].map((from) => parseInt(colour.slice(from, from + 2), 16));
-    for (let k = 0; k < area; k++) {
-      const own = [0, 1, 2].map((c) => 255 * pixels[c * area + k]);
-      image.data.set(channels === 3 ? [...own, 255] : [...tint, 255 * pixels[k]], 4 * k);
-    }
-    ink.putImageData(image, i * width, 0);
-  }
+  for (let i = 0; i < count; i++) ink.putImageData(tinted(digits, i), i * width, 0);
   /** @type {Float32Array} */
   let from = new Float32Array(2 * count), to = from;
   let began = 0, drawn = 0;
@@ -43,20 +35,17 @@ function movingMap(digits, count, label) {
     });
     context.fillStyle = "#fff";
     context.fillRect(0, 0, side, side);
-    /** @type {[number, number][]} */
-    const taken = [], alone = [];
-    for (let i = 0; i < count; i++) {
-      const at = /** @type {[number, number]} */ ([((places[2 * i] - x.low) / x.reach) * side, side - ((places[2 * i + 1] - y.low) / y.reach) * side]);
-      const free = taken.every(([a, b]) => Math.abs(a - at[0]) > 0.6 * wide || Math.abs(b - at[1]) > 0.75 * wide);
-      if (free) {
-        taken.push(at);
-        alone.push([i, 0]);
-      } else {
-        context.fillStyle = digits.colour(i);
-        context.fillRect(at[0] - 3, at[1] - 3, 6, 6);
-      }
-    }
-    alone.forEach(([i], k) => context.drawImage(stamps, i * width, 0, width, height, taken[k][0] - wide / 2, taken[k][1] - wide / 2, wide, wide));
+    const spots = Array.from({ length: count }, (_, i) => /** @type {[number, number]} */ (
+      [((places[2 * i] - x.low) / x.reach) * side, side - ((places[2 * i + 1] - y.low) / y.reach) * side]));
+    const alone = roomy(spots, wide);
+    spots.forEach(([across, down], i) => {
+      if (alone[i]) return;
+      context.fillStyle = digits.colour(i);
+      context.fillRect(across - 3, down - 3, 6, 6);
+    });
+    spots.forEach(([across, down], i) => {
+      if (alone[i]) context.drawImage(stamps, i * width, 0, width, height, across - wide / 2, down - wide / 2, wide, wide);
+    });
   };
   const frame = (/** @type {number} */ now) => {
     const t = still.matches ? 1 : Math.min(1, (now - began) / 120);
@@ -104,22 +93,12 @@ function curve(name) {
   };
 }
 
-/** @param {Model} model
- * @param {HTMLElement} el
+/** The instrument: it fills its element, as those of `instruments.js` do.
+ * @param {Bench} bench
  */
-async function trainer(model, el) {
-  const get = (/** @type {string} */ name) => model.get(name);
-  const digits = await part(model, get("digits"), prepareDigits), [channels, height, width] = digits.shape;
-  /** @type {(() => void)[]} */
-  const stop = [];
-  const on = (/** @type {string} */ name, /** @type {() => void} */ react) => {
-    model.on("change:" + name, react);
-    stop.push(() => model.off("change:" + name, react));
-  };
-  const set = (/** @type {string} */ name, /** @type {any} */ value) => {
-    model.set(name, value);
-    model.save_changes();
-  };
+function trainer({ model, el, digits, on, set: setAll, stop }) {
+  const get = (/** @type {string} */ name) => model.get(name), [channels, height, width] = digits.shape;
+  const set = (/** @type {string} */ name, /** @type {any} */ value) => setAll({ [name]: value });
   /** @type {[string[], string[]]} */
   const [terms, shownRows] = [get("terms"), get("rows")];
   const many = get("across"), map = movingMap(digits, get("count"), "Map of the latent space while it is learned"), curves = terms.map(curve);
@@ -171,11 +150,7 @@ async function trainer(model, el) {
     });
     status.textContent = said;
     el.classList.toggle("ll-running", running);
-    if (pressed.Play) {
-      pressed.Play.textContent = running ? "Pause" : "Play";
-      pressed.Play.dataset.does = running ? "Pause" : "Play";
-    }
-    if (pressed.Stop) pressed.Stop.disabled = !running;
+    pressed.Play.dataset.does = pressed.Play.textContent = running ? "Pause" : "Play";
   };
   on("shot", show);
   on("settings", settle);
@@ -185,13 +160,11 @@ async function trainer(model, el) {
       make("div", { class: "ll-side" }, ...curves.map((one) => one.node), ...rows.map((row) => row.node))),
     buttons(...Object.values(pressed)),
     status,
-    ...(choices.length ? [make("div", { class: "ll-choices" }, ...selects.map(({ node }) => node))] : []),
-    ...(broken.length ? [make("div", { class: "ll-buttons" }, make("span", {}, "Break it:"), ...broken), heard] : []),
+    make("div", { class: "ll-choices" }, ...selects.map(({ node }) => node)),
+    make("div", { class: "ll-buttons" }, make("span", {}, "Break it:"), ...broken),
+    heard,
   );
   settle();
-  show();
-  return () => {
-    map.stop();
-    stop.forEach((off) => off());
-  };
+  stop.push(map.stop);
+  return show;
 }
