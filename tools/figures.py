@@ -64,6 +64,8 @@ def data_of(fig: Figure) -> list[dict[str, Any]]:
 
 def data_of_still(instrument: Any) -> list[dict[str, Any]]:
     """What an instrument's still picture shows, in the same form; as many pixels as a panel has."""
+    if hasattr(instrument, "figure"):
+        return data_of(instrument.figure())
     pixels = instrument._still.permute(1, 2, 0).numpy()
     return [{"title": instrument.title, "images": [_small(pixels, None)]}]
 

@@ -1,18 +1,19 @@
-"""The instruments: sliders, pad, morph, attribute board and drawing, on any model that encodes and decodes.
+"""The instruments: sliders, pad, morph, board, drawing and trainer, on any model that encodes and decodes.
 
 Each is an ipywidgets widget, and one call makes it (`factories`). The models are one model or, where several
 are compared, a dictionary of them by name; the data is an `ImageSet` of any classes and channels, by default
 MNIST's test set, of which the first 500 images are offered. `adapter` asks the models for all that an
 instrument needs, and refuses those that can't give it; `export` describes their networks to the browser,
 where the front end (`front/`) encodes and decodes by itself; the kernel is asked only for a network that the
-browser doesn't know. `widgets` holds the state that both share.
+browser doesn't know. `widgets` holds the state that both share; `live` shows a training while it runs.
 """
 
 from .adapter import POOL
 from .factories import attribute_board, attribute_vectors, draw, latent_sliders, morph, pad
+from .live import Trainer, trainer
 from .widgets import AttributeBoard, Draw, Instrument, LatentSliders, Morph, Pad, front_end
 
 __all__ = [
-    "POOL", "AttributeBoard", "Draw", "Instrument", "LatentSliders", "Morph", "Pad", "attribute_board",
-    "attribute_vectors", "draw", "front_end", "latent_sliders", "morph", "pad",
+    "POOL", "AttributeBoard", "Draw", "Instrument", "LatentSliders", "Morph", "Pad", "Trainer",
+    "attribute_board", "attribute_vectors", "draw", "front_end", "latent_sliders", "morph", "pad", "trainer",
 ]  # fmt: skip

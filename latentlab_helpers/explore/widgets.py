@@ -18,7 +18,13 @@ from ..plots import CLASS_COLOURS, to_png
 from .adapter import Subjects, decoded, encoded
 
 FOLDER = Path(__file__).with_name("front")
-FRONT = ("networks.js", "controls.js", "state.js", "instruments.js")  # in the order in which they are joined
+FRONT = (
+    "networks.js",
+    "controls.js",
+    "state.js",
+    "training.js",
+    "instruments.js",
+)  # in the order in which they are joined
 WIDTH = 560  # pixels that a still picture is wide, or a little more or less
 
 
@@ -157,6 +163,7 @@ class Instrument(anywidget.AnyWidget):
         self.add_traits(**{name: synced(Number()) for name in state.get("singles", [])})
         images, shape = zlib.compress(subjects.images.numpy().tobytes()), list(subjects.images.shape[1:])
         encoders = subjects.layers("encoder") if self.kind == "draw" else []
+        decoders = subjects.layers("decoder") if self.kind != "trainer" else []
         super().__init__(
             title=f"{title}: {', '.join(subjects.models)}",
             names=[*subjects.models],
@@ -168,7 +175,7 @@ class Instrument(anywidget.AnyWidget):
             codes=[mu.numpy().tobytes() for mu in subjects.mu],
             low=[low.tolist() for low in subjects.low],
             high=[high.tolist() for high in subjects.high],
-            decoders=[Network.of(self, layers=a, weights=b) for a, b in subjects.layers("decoder")],
+            decoders=[Network.of(self, layers=a, weights=b) for a, b in decoders],
             encoders=[Network.of(self, layers=a, weights=b) for a, b in encoders],
             **state,
         )
@@ -222,10 +229,14 @@ class Instrument(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **keywords):
         shown = None if self.comm is None else super()._repr_mimebundle_(**keywords)
         data, metadata = shown or ({}, {})
+        still, about = self._still_bundle()
+        return {**data, **still}, {**(metadata or {}), **about}
+
+    def _still_bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The picture for readers without a kernel, as Jupyter takes it."""
         scale = round(WIDTH / self._still.shape[2]) or 1
-        data["image/png"] = base64.b64encode(to_png(self._still, scale)).decode()
-        data["text/plain"] = self._alt
-        return data, {**(metadata or {}), "image/png": {"alt": self._alt}}
+        png = base64.b64encode(to_png(self._still, scale)).decode()
+        return {"image/png": png, "text/plain": self._alt}, {"image/png": {"alt": self._alt}}
 
 
 class LatentSliders(Instrument):

@@ -15,7 +15,7 @@ from matplotlib.legend import Legend
 from matplotlib.patches import Circle
 from matplotlib.patheffects import withStroke
 
-from .base import CLASS_COLOURS, Figure, class_look, in_range, panels, single
+from .base import BLUE, CLASS_COLOURS, Figure, class_look, in_range, panels, show, single
 
 HALO = [withStroke(linewidth=2.5, foreground="white")]  # so that points don't disturb a word
 
@@ -209,6 +209,64 @@ def density_maps(maps: Mapping[str, torch.Tensor], alt: str, prior: Sequence[flo
         ax.set(xlabel="$z_1$", xticks=range(-4, 5, 2), yticks=range(-4, 5, 2))
     axes[0].set_ylabel("$z_2$")
     fig.colorbar(shown, ax=axes, label="share per unit area", extend="max", ticks=[0, 0.05, 0.2, 0.5])
+    return fig
+
+
+def training(
+    codes: torch.Tensor,
+    labels: torch.Tensor,
+    curves: tuple[Sequence[int], Mapping[str, Sequence[float]]],
+    rows: Mapping[str, torch.Tensor],
+    alt: str,
+    classes: Sequence[str] = (),
+) -> Figure:
+    """How far a training is: the map of the codes, a curve for each term of the loss, rows of images.
+
+    Parameters
+    ----------
+    codes : torch.Tensor
+        (n, 2).
+    labels : torch.Tensor
+        (n,), whole numbers from 0 on.
+    curves : tuple
+        The steps, and by name each term of the loss there.
+    rows : mapping of str to torch.Tensor
+        For each name images (m, channels, height, width): uint8, or floats in [0, 1].
+    alt : str
+        The text alternative.
+    classes : sequence of str
+        The classes' names; without any, a label is its own name.
+
+    Returns
+    -------
+    Figure
+        The map on the left, all else on the right.
+
+    Raises
+    ------
+    ValueError
+        For codes that aren't (n, 2), or labels of another number.
+
+    Notes
+    -----
+    The picture that `explore.trainer` leaves behind, in notebooks 01 and 02.
+    """
+    steps, terms = curves
+    fig = Figure(alt, (8.6, 4.4))
+    left, right = fig.subfigures(1, 2, squeeze=False, width_ratios=(5, 4))[0]
+    ax = left.subplots()
+    _scatter(ax, codes, labels, classes, {"s": 12, "alpha": 0.7}, turns=8)
+    ax.set(aspect="equal", adjustable="datalim")
+    ax.tick_params(labelsize=8)
+    axes = right.subplots(len(terms) + len(rows), 1, height_ratios=[2.2] * len(terms) + [1] * len(rows))
+    for ax, (name, values) in zip(axes, terms.items(), strict=False):
+        ax.plot(steps, values, color=BLUE, label=name)
+        ax.set_title(name, fontsize=9)
+        ax.tick_params(labelsize=8)
+    for ax, (name, images) in zip(axes[len(terms) :], rows.items(), strict=True):
+        show(ax, torch.cat([*in_range(images)], dim=2).permute(1, 2, 0).squeeze(-1).numpy())
+        ax.set_title(name, fontsize=9)
+        ax.axis("off")
     return fig
 
 

@@ -1,6 +1,7 @@
 """The instruments in JupyterLab when the kernel computes, errs or is late; two views; a cell run again."""
 
 import json
+import re
 
 import pytest
 from browser_helpers import (
@@ -136,3 +137,41 @@ def test_an_instrument_shown_again_is_as_it_was(page, lab, model):
         expect(page.locator(".latentlab[data-ready]:not([data-old])")).to_have_count(1)
         assert pad.check(f"shown again, {doing}") == before
         pad.sliders.nth(0).press("End")
+
+
+TRAINING = [
+    f"""{MODELS}
+import torch
+from latentlab_helpers import datasets, losses, training
+train, epochs = datasets.load("mnist", "train").images[:2000], 1
+watched = type(vae)(latent_dim=2)
+""",
+    """
+with explore.trainer(watched, losses.negative_elbo) as live:
+    history = training.fit(watched, train, loss=live, epochs=epochs, progress=False)
+""",
+]
+
+
+def test_a_training_is_seen_and_stopped_and_the_model_keeps_what_it_has(page, lab):
+    lab(TRAINING, 1)
+    shown = page.locator(".latentlab[data-ready]")
+    expect(shown).to_have_count(1)
+    expect(shown.get_by_text("Ended: 20 steps, 2,000 images seen")).to_be_visible()
+    assert json.loads(in_kernel(page, "print(len(history.seconds))")) == 1
+    check_accessibility(page, ".latentlab")
+    stop = shown.get_by_role("button", name="Stop")
+    expect(stop).to_be_disabled()
+    with no_front_end_error(page):
+        in_kernel(page, "epochs = 2000")
+        page.evaluate(f"{NOTEBOOK}.content.activeCellIndex = 1")
+        page.evaluate("void window.jupyterapp.commands.execute('notebook:run-cell')")
+        expect(shown.get_by_text(re.compile(r"^[\d,]{2,} steps"))).to_be_visible(timeout=30_000)
+        drawn = "document.querySelector('.latentlab[data-ready] canvas').toDataURL()"
+        before = page.evaluate(drawn)
+        page.wait_for_function(f"(before) => {drawn} !== before", arg=before, timeout=60_000)  # the map moves
+        stop.click()
+        expect(shown.get_by_text(re.compile("^Ended: "))).to_be_visible(timeout=30_000)
+    told = "len(history.seconds), int(history.state is not None), live.shot['step'], int(watched.training)"
+    epochs, resumable, step, mode = json.loads(in_kernel(page, f"print([{told}])"))
+    assert resumable and 20 * epochs <= step < 20 * (epochs + 1) < 40_000 and mode

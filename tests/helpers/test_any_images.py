@@ -13,7 +13,7 @@ import torch
 from own_models import elsewhere
 from PIL import Image
 
-from latentlab_helpers import datasets, explore, latent, metrics, models, plots, training
+from latentlab_helpers import datasets, explore, latent, losses, metrics, models, plots, training
 from tools import page
 
 CLASSES = ("disc", "ring", "square", "bar", "beam", "cross", "traffic light")
@@ -75,6 +75,7 @@ def instruments(trained, shapes):
         "morph": explore.morph(trained, shapes),
         "board": explore.attribute_board(trained, shapes),
         "draw": explore.draw(trained, shapes, digit=5),
+        "trainer": explore.trainer(trained["VAE"], losses.negative_elbo, shapes),
     }
 
 
@@ -107,12 +108,12 @@ def test_metrics_and_maps_take_them(trained, shapes):
     assert all(figure.png() for figure in drawn)
 
 
-@pytest.mark.parametrize("name", ["sliders", "pad", "morph", "board", "draw"])
+@pytest.mark.parametrize("name", ["sliders", "pad", "morph", "board", "draw", "trainer"])
 def test_every_instrument_shows_them_in_colour_and_by_name(name, instruments):
     widget = instruments[name]
     assert widget.digits.classes == list(CLASSES) and widget.digits.shape == [3, SIDE, SIDE]
     data, metadata = widget._repr_mimebundle_()
-    picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+    picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
     red, _, blue = np.asarray(picture, dtype=float).transpose(2, 0, 1)
     assert abs(red - blue).max() > 8
     assert "digit" not in data["text/plain"].lower() and "digit" not in widget.title.lower()

@@ -154,7 +154,7 @@ def test_dependencies_have_lower_bounds_and_no_upper_pins():
 def test_what_the_package_imports_is_what_it_depends_on():
     listed = {Requirement(line).name for line in project()["dependencies"]}
     used = set().union(*(imports(path)[1] for path in MODULES.values())) - set(sys.stdlib_module_names)
-    names = {"sklearn": "scikit-learn", "skimage": "scikit-image", "PIL": "pillow"}
+    names = {"IPython": "ipython", "sklearn": "scikit-learn", "skimage": "scikit-image", "PIL": "pillow"}
     assert {names.get(name, name) for name in used} == listed
 
 

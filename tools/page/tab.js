@@ -2,7 +2,7 @@
 
 const TRAINER = {
   kind: "trainer", title: "A latent space, while it is learned", count: 500, across: 8,
-  caption: "500 test digits, each where the model puts it now. A small square is a digit for which there is no room.",
+  caption: "500 test digits, each where the model puts it now, and with its cloud, one sigma each way, if it is a VAE's of two numbers. A small square is a digit for which there is no room.",
   terms: ["reconstruction, nats per image", "KL, nats per image"],
   rows: ["test digits", "their reconstructions", "samples"],
   commands: ["Play", "One step", "Start again", "Use it below"],
@@ -32,7 +32,6 @@ const TRAINER = {
 async function tab(states, modelOf, code) {
   const el = document.getElementById("trainer"), from = states["pad-vae"], data = states.training;
   const none = Object.fromEntries(["decoders", "encoders", "names", "latent_dim", "codes", "singles"].map((trait) => [trait, []]));
-  INSTRUMENTS.trainer = trainer;
   states.trainer = { ...none, ...TRAINER, digits: from.digits, settings: TRAINER.usual, command: {}, shot: {} };
   for (const id of Object.keys(KEPT)) recall(id, modelOf);
   remember(modelOf);
@@ -49,7 +48,7 @@ async function tab(states, modelOf, code) {
         : step ? `step ${step}, ${((step * BATCH) / count).toFixed(1)} times through ${count} digits${last}`
           : "Not trained yet: random weights.";
       network.show(message.inside);
-      model.set("shot", { step, running, said, history: view(message.history), places: view(message.places), pictures: view(message.pictures) });
+      model.set("shot", { step, running, said, history: view(message.history), places: view(message.places), spreads: view(message.spreads), pictures: view(message.pictures) });
       last = "";
     },
     step({ terms, gradients }) {

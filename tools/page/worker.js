@@ -53,6 +53,12 @@ function workshop(post) {
     }
     return result;
   };
+  /** A VAE's sigmas, where the map shows its two dimensions.
+   * @param {Float32Array} codes
+   * @param {number} n
+   */
+  const spreads = (codes, n) => Float32Array.from({ length: settings.variational && settings.noise && model.latent === 2 ? 2 * n : 0 },
+    (_, k) => Math.exp(codes[4 * (k >> 1) + 2 + (k & 1)] / 2));
   /** Codes to sample from: the prior's, or for an autoencoder a Gaussian's with the codes' means and spreads.
    * @param {Float32Array} codes
    * @param {number} n
@@ -86,7 +92,7 @@ function workshop(post) {
     shown = performance.now();
     const noise = fixed.subarray(0, model.latent).map((/** @type {number} */ e) => (settings.noise ? e : 0));
     post({ what: "shot", inside: model.inside(data.test.subarray(at * PIXELS, (at + 1) * PIXELS), noise), step: model.steps, running, finite, history: Float32Array.from(history),
-      places: places(codes, n), pictures });
+      places: places(codes, n), spreads: spreads(codes, n), pictures });
   };
   const again = new MessageChannel(); // a timer would wait four milliseconds each time
   const slice = () => {

@@ -80,10 +80,10 @@ def instrument(name: str, call: str = "") -> Piece:
 
 
 def instrument_of(function: str, alt: str) -> str:
-    """The name that the page has for what a function of `explore` makes, told by the still picture's text."""
+    """The page's name for what a function of `explore` makes, told by its text; empty if it has none."""
     if function == "pad":
         return "pad-vae" if "VAE" in alt else "pad-ae"
-    return PARTS.get(function, function)
+    return PARTS.get(function, "")
 
 
 def beside(output: NotebookNode) -> float:

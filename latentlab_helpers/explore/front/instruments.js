@@ -229,6 +229,8 @@ const INSTRUMENTS = {
     );
     return show;
   },
+
+  trainer,
 };
 
 /** @param {{model: Model, el: HTMLElement}} widget */

@@ -4,7 +4,7 @@
 /** What a front end gets from Jupyter, or from the page. A widget that others refer to keeps what was made of it.
  * @typedef {{get: (name: string) => any, set: (name: string, value: any) => void, save_changes: () => void,
  *   on: (event: string, react: () => void) => void, off: (event: string, react: () => void) => void,
- *   widget_manager: {get_model: (id: string) => Promise<Model>}, latentlab?: any}} Model
+ *   widget_manager: {get_model: (id: string) => Promise<Model>, kernel?: {interrupt?: () => void}}, latentlab?: any}} Model
  */
 
 /** The traits of widgets.py that are read or set here; `start` is a code or, for the morph, an image's number.

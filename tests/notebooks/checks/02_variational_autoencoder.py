@@ -10,6 +10,8 @@ assert abs(score.mean() + 4) < 0.2 and abs(score.var() / pathwise.var() / exact 
 assert abs(draws.mean().item() - exact) < 4 * standard_error
 
 # %% train
+kl = [float(row[live.terms.index("kl")]) for _, row in live._history]
+assert max(kl[:10]) > 1.3 * min(kl[2:40]) and kl[-1] > 1.1 * min(kl[2:40])  # a leap, a fall, a creep
 expected = checkpoints.metadata("vae_mlp_2")["test_by_epoch"]["loss"][-1]  # the same recipe
 assert abs(history.test["loss"][-1] / expected - 1) < 0.02
 

@@ -1,15 +1,15 @@
-// Training, as one may watch it: the map of the real images moves, curves grow, pictures get sharper. What trains is
-// the worker: it sends one `shot` after another, and is told of `settings` and `command`.
+// Training, as one may watch it: the map of the real images moves, curves grow, pictures get sharper. What trains is the
+// kernel (live.py) or, on the page, a worker: it sends one `shot` after another, and is told of `settings` and `command`.
 
-/** How far training is: `history` has rows of step and terms, `places` two numbers for each image on the map, `pictures`
- * the bytes of each row's images, one row after the other.
- * @typedef {{step: number, running: boolean, said: string, history: DataView<ArrayBuffer>,
- *   places: DataView<ArrayBuffer>, pictures: DataView<ArrayBuffer>}} Shot
+/** How far training is: `history` has rows of step and terms, `places` two numbers for each image on the map, `spreads`
+ * the sigmas there or nothing, `pictures` the bytes of each row's images, one row after the other.
+ * @typedef {{step: number, running: boolean, said: string, history: DataView<ArrayBuffer>, places: DataView<ArrayBuffer>,
+ *   spreads: DataView<ArrayBuffer>, pictures: DataView<ArrayBuffer>}} Shot
  */
 /** @typedef {{name: string, label: string, options: {value: any, label: string}[]}} Choice */
 /** @typedef {{label: string, says: string, settings: Record<string, any>}} Break */
 
-/** A map whose images go to their new places. The first of a crowd is drawn as itself, the others as squares.
+/** A map whose images go to their new places. The first of a crowd is drawn as itself, on its cloud; the others as squares.
  * @param {Digits} digits
  * @param {number} count
  * @param {string} label
@@ -22,6 +22,8 @@ function movingMap(digits, count, label) {
   for (let i = 0; i < count; i++) ink.putImageData(tinted(digits, i), i * width, 0);
   /** @type {Float32Array} */
   let from = new Float32Array(2 * count), to = from;
+  /** @type {Float32Array} */
+  let clouds = new Float32Array();
   let began = 0, drawn = 0;
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   /** @param {Float32Array} places */
@@ -35,13 +37,22 @@ function movingMap(digits, count, label) {
     });
     context.fillStyle = "#fff";
     context.fillRect(0, 0, side, side);
+    context.lineWidth = 1.5;
     const spots = Array.from({ length: count }, (_, i) => /** @type {[number, number]} */ (
       [((places[2 * i] - x.low) / x.reach) * side, side - ((places[2 * i + 1] - y.low) / y.reach) * side]));
     const alone = roomy(spots, wide);
     spots.forEach(([across, down], i) => {
-      if (alone[i]) return;
       context.fillStyle = digits.colour(i);
-      context.fillRect(across - 3, down - 3, 6, 6);
+      if (!alone[i]) return context.fillRect(across - 3, down - 3, 6, 6);
+      if (!clouds.length) return;
+      context.strokeStyle = digits.colour(i);
+      context.beginPath(); // one sigma each way
+      context.ellipse(across, down, (clouds[2 * i] * side) / x.reach, (clouds[2 * i + 1] * side) / y.reach, 0, 0, 2 * Math.PI);
+      context.globalAlpha = 0.06;
+      context.fill();
+      context.globalAlpha = 0.4;
+      context.stroke();
+      context.globalAlpha = 1;
     });
     spots.forEach(([across, down], i) => {
       if (alone[i]) context.drawImage(stamps, i * width, 0, width, height, across - wide / 2, down - wide / 2, wide, wide);
@@ -54,8 +65,11 @@ function movingMap(digits, count, label) {
   };
   return {
     canvas,
-    /** @param {Float32Array} places */
-    show(places) {
+    /** @param {Float32Array} places
+     * @param {Float32Array} spreads
+     */
+    show(places, spreads) {
+      clouds = spreads;
       from = to.length && to.some(Boolean) ? to : places;
       [to, began] = [places, performance.now()];
       if (!drawn) drawn = requestAnimationFrame(frame);
@@ -79,9 +93,9 @@ function curve(name) {
       const ink = getComputedStyle(canvas), last = values[values.length - 1];
       context.clearRect(0, 0, width, height);
       if (!values.length) return (caption.textContent = name);
-      const seen = values.slice(Math.min(3, values.length >> 1)), low = Math.min(...seen), high = Math.max(...seen);
+      const seen = values.filter(Number.isFinite), low = Math.min(...seen), high = Math.max(...seen);
       const x = (/** @type {number} */ step) => left + ((width - 2 * left) * step) / steps[steps.length - 1];
-      const y = (/** @type {number} */ value) => height - 8 - ((height - 16) * (Math.min(value, high) - low)) / Math.max(high - low, 1e-9);
+      const y = (/** @type {number} */ value) => height - 8 - ((height - 16) * (value - low)) / Math.max(high - low, 1e-9);
       context.strokeStyle = ink.color;
       context.lineWidth = 3;
       context.beginPath();
@@ -99,12 +113,18 @@ function curve(name) {
 function trainer({ model, el, digits, on, set: setAll, stop }) {
   const get = (/** @type {string} */ name) => model.get(name), [channels, height, width] = digits.shape;
   const set = (/** @type {string} */ name, /** @type {any} */ value) => setAll({ [name]: value });
-  /** @type {[string[], string[]]} */
-  const [terms, shownRows] = [get("terms"), get("rows")];
-  const many = get("across"), map = movingMap(digits, get("count"), "Map of the latent space while it is learned"), curves = terms.map(curve);
+  /** @type {string[]} */
+  const shownRows = get("rows");
+  const many = get("across"), map = movingMap(digits, get("count"), "Map of the latent space while it is learned");
   const rows = shownRows.map((name) => picture(name, [channels, height, width * many], "ll-strip"));
+  const curves = /** @type {ReturnType<typeof curve>[]} */ ([]), drawn = make("div", { class: "ll-terms" });
   const status = make("p", { class: "ll-numbers" }), heard = make("p", { class: "ll-hint", role: "status" });
-  const command = (/** @type {string} */ name) => set("command", { name, id: Math.random() });
+  const command = (/** @type {string} */ name) => {
+    // While a cell runs, most kernels hear of nothing but an interruption.
+    const kernel = name === "Stop" && model.widget_manager.kernel;
+    if (kernel?.interrupt) kernel.interrupt();
+    else set("command", { name, id: Math.random() });
+  };
   /** @type {Record<string, HTMLButtonElement>} */
   const pressed = {};
   for (const name of get("commands")) pressed[name] = button(name, () => command(pressed[name].dataset.does ?? name));
@@ -128,15 +148,21 @@ function trainer({ model, el, digits, on, set: setAll, stop }) {
   };
   const show = () => {
     /** @type {Shot} */
-    const { step, running, said, history, places, pictures } = get("shot");
+    const { step, running, said, history, places, spreads, pictures } = get("shot");
     if (!places) return;
+    /** @type {string[]} */
+    const terms = get("terms");
+    if (terms.length !== curves.length) {
+      curves.splice(0, Infinity, ...terms.map(curve));
+      drawn.replaceChildren(...curves.map((one) => one.node));
+    }
     const columns = curves.length + 1, numbers = floats(history), steps = /** @type {number[]} */ ([]), shown = curves.map(() => /** @type {number[]} */ ([]));
     for (let i = 0; i < numbers.length; i += columns) {
       steps.push(numbers[i]);
       shown.forEach((values, k) => values.push(numbers[i + 1 + k]));
     }
     curves.forEach((one, k) => one.show(steps, shown[k]));
-    map.show(floats(places));
+    map.show(floats(places), floats(spreads));
     const all = bytes(pictures), size = channels * height * width;
     rows.forEach((row, r) => {
       const strip = new Float32Array(many * size);
@@ -150,20 +176,20 @@ function trainer({ model, el, digits, on, set: setAll, stop }) {
     });
     status.textContent = said;
     el.classList.toggle("ll-running", running);
-    pressed.Play.dataset.does = pressed.Play.textContent = running ? "Pause" : "Play";
+    if (pressed.Stop) pressed.Stop.disabled = !running;
+    if (pressed.Play) pressed.Play.dataset.does = pressed.Play.textContent = running ? "Pause" : "Play";
   };
   on("shot", show);
   on("settings", settle);
   el.append(
     make("div", { class: "ll-row" },
       make("figure", { class: "ll-map" }, map.canvas, make("figcaption", {}, get("caption"))),
-      make("div", { class: "ll-side" }, ...curves.map((one) => one.node), ...rows.map((row) => row.node))),
+      make("div", { class: "ll-side" }, drawn, ...rows.map((row) => row.node))),
     buttons(...Object.values(pressed)),
     status,
-    make("div", { class: "ll-choices" }, ...selects.map(({ node }) => node)),
-    make("div", { class: "ll-buttons" }, make("span", {}, "Break it:"), ...broken),
-    heard,
   );
+  if (selects.length) el.append(make("div", { class: "ll-choices" }, ...selects.map(({ node }) => node)));
+  if (broken.length) el.append(make("div", { class: "ll-buttons" }, make("span", {}, "Break it:"), ...broken), heard);
   settle();
   stop.push(map.stop);
   return show;
