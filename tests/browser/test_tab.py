@@ -12,8 +12,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from browser_helpers import check_accessibility, no_front_end_error
+from playwright.sync_api import expect
 
-from latentlab_helpers import datasets, models, results
+from latentlab_helpers import checkpoints, datasets, models, results
 from tools import page as static
 
 FEW = 40  # images in a batch: enough, and quick
@@ -350,3 +351,68 @@ def test_the_page_has_the_kernels_that_are_written_down():
         len(static.training()["fifths"]["base64"]) == len(kept["fifths"]["base64"])
         and len(images) > static.TRAINED
     )
+
+
+def test_the_questions_are_answered_by_hand(quiet):
+    """Each opens when its instrument has been used as it asks, from the keyboard, and then tells."""
+    questions = {
+        name: quiet.locator(f"fieldset[data-hand={name}]") for name in ("gap", "pairs", "wide", "still")
+    }
+    for question in questions.values():
+        question.locator(".found:not(:empty)").wait_for()
+        assert question.locator("input:disabled").count() == question.locator("input").count() > 1
+        assert question.locator("output").is_hidden()
+
+    def slide(where, name, keys):
+        slider = quiet.locator(f"#{where}").get_by_label(name, exact=True)
+        for key in keys.split():
+            slider.press(key)
+
+    # A corner of the map is far from all digits, and no gap among them.
+    slide("pad-ae", "z1", "Home")
+    slide("pad-ae", "z2", "Home")
+    expect(questions["gap"].locator(".found")).to_contain_text("Come back among the digits")
+    chart = quiet.locator("#pad-ae canvas").first
+    chart.scroll_into_view_if_needed()
+    box, (across, up) = chart.bounding_box(), emptiest(quiet)
+    chart.click(position={"x": across * box["width"], "y": (1 - up) * box["height"]})
+    expect(questions["gap"].locator(".found")).to_contain_text("% of the map's width away. A gap.")
+    questions["gap"].get_by_label("no digit").check()
+    expect(questions["gap"].locator("output")).to_contain_text("two of three pictures")
+
+    for name in ("from", "to"):
+        quiet.locator("#morph").get_by_label(f"{name}: another one").press("Enter")
+    expect(questions["pairs"].locator(".found")).to_have_text("Pairs that you have seen half-way: 3 of 3.")
+    assert questions["pairs"].locator("input:disabled").count() == 0
+
+    expect(questions["wide"].locator(".found")).to_contain_text("isn't a 1")
+    quiet.locator("#board").get_by_label("image: which class").select_option("1")
+    expect(questions["wide"].locator(".found")).to_contain_text("Go to 0.8 or more")
+    slide("board", "width", "End")
+    questions["wide"].get_by_label("a wide 1").check()
+    expect(questions["wide"].locator("output")).to_contain_text("Not so. Some other digit.")
+    questions["wide"].get_by_label("another digit").check()
+    expect(questions["wide"].locator("output")).to_contain_text("As you say.")
+
+    for name in ("z1", "z2"):
+        slide("pad-collapsed", name, "Home End")
+    said = questions["still"].locator(".found")
+    expect(said).to_contain_text("You have been through half of the map")
+    state = json.loads(quiet.locator("#state").inner_text())["pad-collapsed"]
+    (x, right), (y, top) = zip(state["low"][0], state["high"][0], strict=True)
+    seen = [state["start"], [x, state["start"][1]], [right, state["start"][1]], [right, y], [right, top]]
+    images = checkpoints.load("vae_conv_2_beta_49").decode(torch.tensor(seen)).detach()
+    most = 255 * (images[1:] - images[0]).abs().max().item()
+    assert abs(int(re.search(r"changed by (\d+)", said.inner_text())[1]) - most) <= 1
+    check_accessibility(quiet, "fieldset.asked")
+
+
+def emptiest(page):
+    """Where the autoencoder's map is emptiest between digits, as shares of its sides."""
+    state = json.loads(page.locator("#state").inner_text())["pad-ae"]
+    codes = torch.frombuffer(bytearray(base64.b64decode(state["codes"][0]["base64"])), dtype=torch.float32)
+    low, high = torch.tensor(state["low"][0]), torch.tensor(state["high"][0])
+    places = (codes.view(-1, 2) - low) / (high - low)
+    ends = places.quantile(torch.tensor([0.1, 0.9]), dim=0)
+    free = torch.cartesian_prod(*(torch.linspace(*ends[:, k].tolist(), 60) for k in (0, 1)))
+    return free[torch.cdist(free, places).min(dim=1).values.argmax()].tolist()

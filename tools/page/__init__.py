@@ -145,7 +145,7 @@ def write(widgets: dict[str, Widget], template: str) -> str:
         held["training"] = training()
         parts |= {
             "work": f'<script id="work">\n{joined("learner.js", "worker.js")}\n</script>',
-            "tab": joined("share.js", "network.js", "tab.js"),
+            "tab": joined("share.js", "network.js", "questions.js", "tab.js"),
             "count": f"{TRAINED:,}",
             "claims": claims(),
         }

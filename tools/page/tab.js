@@ -156,6 +156,8 @@ function use(states, modelOf, { settings, layers, parameters, codes, train }) {
     const el = document.getElementById(id);
     el.replaceChildren();
     render({ model: modelOf(key), el });
+    STANDING[id] = key;
+    document.dispatchEvent(new CustomEvent("standing", { detail: id }));
   }
 }
 
@@ -176,3 +178,4 @@ function vectorsOf({ fifths, measured }, mu, latent) {
 }
 
 tab(states, modelOf, document.getElementById("work").textContent);
+ask(modelOf);
