@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from .datasets import check_images, to_float
 from .devices import mixed_precision
+from .distributed import World
 from .losses import Terms, autoencoder_loss, negative_elbo
 from .models import Autoencoder, VariationalAutoencoder, evaluating, keeping_modes
 from .threads import adaptive_waiting
@@ -78,6 +79,7 @@ def fit(
     seed: int = 0,
     progress: bool = True,
     resume: History | None = None,
+    world: World | None = None,
 ) -> History:
     """Train a model in place with Adam.
 
@@ -114,6 +116,9 @@ def fit(
         Whether a bar shows the epochs and the loss.
     resume : History, optional
         What an interrupted call returned.
+    world : distributed.World, optional
+        The processes that train together, each of which makes this call; by default this one alone. What is
+        said of batches, seeds and the history is then true of all of them together.
 
     Returns
     -------
@@ -141,7 +146,10 @@ def fit(
         _check_data(test_images, test_labels)
     if resume is not None and resume.state is None:
         raise ValueError("resume takes the history that an interrupted fit returned; this one is complete")
-    loss = loss or _default_loss(model)
+    history, world = resume or History(), world or World()
+    loss = world.share(loss or _default_loss(model))
+    todo = range(len(history.seconds) + 1, epochs + 1)
+    world.begin(model, images=len(images), epochs=todo, batch_size=batch_size, lr=lr, seed=seed)
     device = next(model.parameters()).device
     images = images.to(device) if _fits(images, device) else images
     labels = None if labels is None else labels.to(device)  # once, and not at every step
@@ -150,26 +158,25 @@ def fit(
     optimizer = torch.optim.Adam(model.parameters(), lr=lr, betas=BETAS, fused=True)
     schedule_ = (schedule or warm_up_and_decay)(optimizer, epochs * math.ceil(len(images) / batch_size))
     parts = (model, optimizer, schedule_, order, noise)
-    history = resume or History()
     if history.state is not None:
         _restore(parts, history.state)
         history.state = None
     bar = tqdm(
-        range(len(history.seconds) + 1, epochs + 1),
-        initial=len(history.seconds), total=epochs, unit="epoch", disable=not progress,
+        todo,
+        initial=len(history.seconds), total=epochs, unit="epoch", disable=not progress or world.rank > 0,
     )  # fmt: skip
     before = _state(parts)
     try:
-        with keeping_modes(model), adaptive_waiting(optimizer):
+        with keeping_modes(model), adaptive_waiting(optimizer), world.together(optimizer):
             for epoch in bar:
                 start = time.perf_counter()
                 batches = torch.randperm(len(images), generator=order).to(images.device).split(batch_size)
-                means = _epoch(model, images, labels, loss, optimizer, schedule_, noise, batches)
+                means = world.total(_epoch(model, images, labels, loss, optimizer, schedule_, noise, batches))
                 _check_finite(model, means, before[0], epoch, lr)
                 seconds = time.perf_counter() - start
                 tested = {}
                 if test_images is not None:
-                    tested = evaluate(model, test_images, loss, labels=test_labels, seed=seed)
+                    tested = world.total(evaluate(model, test_images, loss, labels=test_labels, seed=seed))
                 for series, values in ((history.train, means), (history.test, tested)):
                     for name, value in values.items():
                         series.setdefault(name, []).append(value)

@@ -22,7 +22,17 @@ else:
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "latentlab_helpers"
-GROUND = {"attributes", "datasets", "devices", "files", "models", "losses", "latent", "threads"}
+GROUND = {
+    "attributes",
+    "datasets",
+    "devices",
+    "distributed",
+    "files",
+    "models",
+    "losses",
+    "latent",
+    "threads",
+}
 MIDDLE = {"training", "checkpoints", "metrics", "results"}
 TOP = {"check", "plots", "explore"}
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "PIL", "IPython"}

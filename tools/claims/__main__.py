@@ -38,8 +38,9 @@ from tools.weights import versions
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS, LEDGER = ROOT / "results" / "claims.json", ROOT / "docs" / "ledger.md"
 MEASURED_BY = (
-    *(f"latentlab_helpers/{name}.py" for name in ("attributes", "datasets", "devices", "latent", "losses")),
-    *(f"latentlab_helpers/{name}.py" for name in ("metrics", "models", "threads", "training")),
+    *(f"latentlab_helpers/{name}.py" for name in ("attributes", "datasets", "devices", "distributed")),
+    *(f"latentlab_helpers/{name}.py" for name in ("latent", "losses", "metrics", "models")),
+    *(f"latentlab_helpers/{name}.py" for name in ("threads", "training")),
     *(f"tools/claims/{name}.py" for name in ("calibration", "data", "measures", "runs", "samples")),
 )
 
