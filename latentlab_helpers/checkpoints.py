@@ -12,7 +12,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import nn
 
-from . import models
+from . import (
+    conditional,  # noqa: F401  adds its class to the registry
+    models,
+)
 from .files import shipped, write_whole
 
 SUFFIX = ".safetensors"

@@ -22,17 +22,8 @@ else:
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "latentlab_helpers"
-GROUND = {
-    "attributes",
-    "datasets",
-    "devices",
-    "distributed",
-    "files",
-    "models",
-    "losses",
-    "latent",
-    "threads",
-}
+GROUND = {"attributes", "datasets", "devices", "distributed", "files", "models"}
+GROUND |= {"conditional", "losses", "latent", "threads"}
 MIDDLE = {"training", "checkpoints", "metrics", "results"}
 TOP = {"check", "plots", "explore"}
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "PIL", "IPython"}
