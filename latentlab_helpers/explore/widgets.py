@@ -18,13 +18,8 @@ from ..plots import CLASS_COLOURS, to_png
 from .adapter import Subjects, decoded, encoded
 
 FOLDER = Path(__file__).with_name("front")
-FRONT = (
-    "networks.js",
-    "controls.js",
-    "state.js",
-    "training.js",
-    "instruments.js",
-)  # in the order in which they are joined
+# In the order in which they are joined
+FRONT = ("networks.js", "controls.js", "state.js", "training.js", "keeping.js", "instruments.js")
 WIDTH = 560  # pixels that a still picture is wide, or a little more or less
 
 
