@@ -46,25 +46,38 @@ def executable() -> str | None:
 def jupyter(folder: Path, application: str = "lab", **environment: str) -> Iterator[str]:
     """A Jupyter server for a folder, with settings of its own; gives the address that opens NOTEBOOK: `{}`.
 
-    application: "lab" or "notebook" (which must be installed). Raises RuntimeError, with
+    application: "lab", "notebook" or "voila" (which must be installed). Raises RuntimeError, with
     Jupyter's log, if it doesn't start.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     token = secrets.token_hex(16)
-    name = {"lab": "LabApp", "notebook": "JupyterNotebookApp"}[application]
     line = [
         sys.executable,
         "-m",
-        "jupyter",
-        application,
+        *{"voila": ["voila"]}.get(application, ["jupyter", application]),
         "--no-browser",
-        f"--{name}.expose_app_in_browser=True",
     ]
-    line += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
-    line += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
-    if SUPERUSER:
+    if application == "voila":
+        line += ["--Voila.ip=127.0.0.1", f"--port={port}", f"--token={token}", str(folder)]
+        status, path = "", "voila/render"
+    else:
+        name, path = {"lab": ("LabApp", "doc/tree"), "notebook": ("JupyterNotebookApp", "notebooks")}[
+            application
+        ]
+        line += [
+            f"--{name}.expose_app_in_browser=True",
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={port}",
+        ]
+        line += [
+            "--ServerApp.port_retries=0",
+            f"--IdentityProvider.token={token}",
+            f"--ServerApp.root_dir={folder}",
+        ]
+        status = "api/status"
+    if SUPERUSER and application != "voila":
         line.append("--allow-root")
     with (
         tempfile.TemporaryDirectory(prefix="jupyter-", ignore_cleanup_errors=True) as own,
@@ -77,14 +90,13 @@ def jupyter(folder: Path, application: str = "lab", **environment: str) -> Itera
         )
         base = f"http://127.0.0.1:{port}"
         try:
-            while not _answers(f"{base}/api/status?token={token}"):
+            while not _answers(f"{base}/{status}?token={token}"):
                 try:
                     server.wait(0.1)
                 except subprocess.TimeoutExpired:
                     continue
                 log.seek(0)
                 raise RuntimeError("Jupyter did not start:\n" + log.read().decode("utf-8", "replace"))
-            path = "doc/tree" if application == "lab" else "notebooks"
             yield f"{base}/{path}/{{}}?token={token}"
         finally:
             server.terminate()
@@ -105,6 +117,25 @@ def open_notebook(page, address: str) -> None:
     page.wait_for_function(
         f"window.jupyterapp && {NOTEBOOK}?.sessionContext?.session?.kernel?.status === 'idle'", timeout=60_000
     )
+
+
+def lose_kernel(page) -> None:
+    """Have the open notebook ask, from its next save on, for a kernel that isn't there."""
+    page.evaluate(
+        f"""() => {{
+          const {{ model }} = {NOTEBOOK}.context, name = "elsewhere";
+          model.setMetadata("kernelspec", {{ name, display_name: name, language: name }});
+          model.setMetadata("language_info", {{ name }});
+        }}"""
+    )
+
+
+def open_without_kernel(page, address: str) -> None:
+    """Open a notebook that has lost its kernel, and choose none."""
+    page.goto(address)
+    dialog = page.locator(".jp-Dialog", has_text="Select Kernel")
+    dialog.get_by_role("combobox").select_option(label="No Kernel")
+    dialog.locator(".jp-mod-accept").click()
 
 
 def run_all(page, timeout: float = 300) -> None:

@@ -215,3 +215,23 @@ def test_its_html_has_the_still_pictures_without_a_network(book):
     for still in stills.all():
         assert still.is_visible() and still.evaluate("(img) => img.naturalWidth") > 100
     assert "rror" not in book.page.locator("body").inner_text().replace("squared error", "")
+
+
+def test_without_a_kernel_the_instruments_are_alive(book):
+    """Its kernel is missing here, and the reader wants no other; ipywidgets would wait for one for good."""
+    book.write([*CELLS, "import ipywidgets\nipywidgets.Label('alone')"])
+    for instrument in book.instruments(5)[:4]:
+        instrument.locator("input[type=range]").first.press("PageUp")
+    before = [pictures(one) for one in book.instruments(5)]
+    browser.lose_kernel(book.page)
+    book.do("docmanager:save")
+    book.end_kernel()
+    browser.open_without_kernel(book.page, book.address)
+    instruments = book.instruments(5)
+    after = [pictures(one) for one in instruments]
+    assert after[:4] == before[:4] and after[4][:2] == before[4][:2]
+    instruments[0].locator("input[type=range]").first.press("End")
+    check_pad(instruments[0])
+    assert book.page.get_by_text("Label(value='alone')").is_visible()  # which isn't kept
+    assert not book.page.get_by_text("Loading widget").count()
+    assert not book.page.evaluate(f"{NOTEBOOK}.context.model.dirty")

@@ -252,4 +252,17 @@ async function render({ model, el }) {
   }
 }
 
-export default { initialize, render };
+/** Show a kept instrument where nothing else makes widgets, as `lab/remoteEntry.js` does in a notebook without a kernel.
+ * @param {Record<string, string>} keeper
+ * @param {string} id
+ * @param {HTMLElement} el
+ * @returns {boolean} whether it is one
+ */
+function revive(keeper, id, el) {
+  const entries = keptBy(keeper);
+  if (!entries[id]?.state.kind) return false;
+  render({ model: modelAlone(entries, id), el });
+  return true;
+}
+
+export default { initialize, render, revive };

@@ -151,3 +151,29 @@ function unpacked(state) {
   return JSON.parse(JSON.stringify(state), (_, value) =>
     value?.base64 === undefined ? value : new DataView(Uint8Array.from(atob(value.base64), (c) => c.charCodeAt(0)).buffer));
 }
+
+/** @type {Record<string, Model>} */
+const alone = {};
+
+/** What stands in for a widget's model; there is nobody to save it, or to send it to.
+ * @param {Entries} entries
+ * @param {string} id
+ * @returns {Model}
+ */
+function modelAlone(entries, id) {
+  const values = () => (kept ??= unpacked(entries[id].state)), listeners = /** @type {Record<string, Set<() => void>>} */ ({});
+  /** @type {Record<string, any>} */
+  let kept;
+  return (alone[id] ??= {
+    get: (name) => values()[name],
+    set(name, value) {
+      if (values()[name] === value) return;
+      values()[name] = value;
+      for (const react of listeners[`change:${name}`] ?? []) react();
+    },
+    on: (event, react) => (listeners[event] ??= new Set()).add(react),
+    off: (event, react) => listeners[event]?.delete(react),
+    save_changes() {},
+    widget_manager: { get_model: async (other) => modelAlone(entries, other) },
+  });
+}
