@@ -6,9 +6,11 @@
   const STATE = "application/vnd.jupyter.widget-state+json", VIEW = "application/vnd.jupyter.widget-view+json";
   let shared;
 
-  async function shownWithout(panel, { sessionContext, model: notebook }, Widget) {
-    await sessionContext.ready;
-    if (sessionContext.session?.kernel) return;
+  async function shownWithout(panel, { ready, sessionContext, model: notebook }, Widget) {
+    await ready;
+    const kernel = sessionContext.ready.then(() => sessionContext.session?.kernel);
+    // Nothing tells that a reader has chosen no kernel. So if none is there after five seconds, nor on its way:
+    if (await Promise.race([kernel, new Promise((done) => setTimeout(done, 5000))]) || sessionContext.pendingKernelName) return;
     const keeper = notebook.getMetadata("widgets")?.[STATE]?.state?.["latentlab-keeper"]?.state;
     let front; // the notebook's own, and so nothing runs before an output is drawn that the reader trusts
     const module = () => (front ??= import(URL.createObjectURL(new Blob([keeper._esm], { type: "text/javascript" }))));
@@ -26,17 +28,23 @@
         }
       }
     }
-    const { rendermime } = panel.content, { dirty } = notebook;
-    rendermime.removeMimeType(VIEW);
-    for (const again of [false, true]) { // first as pictures, so that what waits for a kernel goes away
-      if (again) rendermime.addFactory({ safe: false, mimeTypes: [VIEW], createRenderer: () => new View() }, -10);
+    const { rendermime } = panel.content;
+    const drawAgain = () => {
+      const { dirty } = notebook;
       for (const { outputs } of notebook.cells) {
         for (let i = 0; i < (outputs?.length ?? 0); i++) {
-          if (outputs.get(i).data[VIEW]) outputs.set(i, outputs.get(i).toJSON());
+          if (outputs.get(i).data?.[VIEW]) outputs.set(i, outputs.get(i).toJSON());
         }
       }
-    }
-    notebook.dirty = dirty;
+      notebook.dirty = dirty;
+    };
+    rendermime.removeMimeType(VIEW);
+    drawAgain(); // as pictures, so that the views that wait for a kernel go away
+    rendermime.addFactory({ safe: false, mimeTypes: [VIEW], createRenderer: () => new View() }, -10);
+    drawAgain();
+    if (!(await kernel)) return;
+    await new Promise((done) => setTimeout(done)); // ipywidgets, which has waited for it as well, takes its place again
+    drawAgain();
   }
 
   return {
