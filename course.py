@@ -7,7 +7,7 @@
     python course.py build     runs every notebook in a clean kernel and saves its outputs
     python course.py weights   trains the shipped models again
     python course.py claims    puts the ten claims to the test, in an hour or two
-    python course.py page      writes the page of instruments, which needs no Python
+    python course.py page      writes the page of instruments, which needs no Python (--measure: times it)
     python course.py exercises cuts the students' exercises out of the solved ones
     python course.py slides    writes each lesson, and the talk, as a deck of slides
     python course.py site      writes the course as a web site, from the saved outputs

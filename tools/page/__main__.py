@@ -1,6 +1,6 @@
 import sys
 
-from tools.page import main
+from tools.page import main, timing
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(timing.main() if "--measure" in sys.argv else main())

@@ -2,9 +2,9 @@
 
 const TRAINER = {
   kind: "trainer", title: "A latent space, while it is learned", count: 500, across: 8,
-  caption: "500 test digits, each where the model puts it now, and with its cloud, one sigma each way, if it is a VAE's of two numbers. A small square is a digit for which there is no room.",
-  terms: ["reconstruction, nats per image", "KL, nats per image"],
-  rows: ["test digits", "their reconstructions", "samples"],
+  caption: "500 digits that the network doesn't train on. An oval is a digit's cloud, one sigma wide each way (two numbers, VAE). Where it is too crowded for a picture, a small square stands for a digit.",
+  terms: ["reconstruction error, nats per image", "KL (how far the clouds are from the prior), nats per image"],
+  rows: ["test digits", "their reconstructions", "new digits, from random codes"],
   commands: ["Play", "One step", "Start again", "Use it below"],
   choices: [
     { name: "variational", label: "model", options: [{ value: true, label: "VAE" }, { value: false, label: "AE" }] },
