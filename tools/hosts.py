@@ -262,8 +262,8 @@ def main() -> int:
                     found = look(page, path, address.format(path.name))
                     page.context.close()
             results["hosts"][name] = {"version": importlib.metadata.version(HOSTS[name][1]), "seen": found}
-    results["hosts"] = {name: results["hosts"][name] for name in HOSTS if name in results["hosts"]}
-    write_whole(RESULTS, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+            results["hosts"] = {name: results["hosts"][name] for name in HOSTS if name in results["hosts"]}
+            write_whole(RESULTS, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     quote(DOCS, "hosts", text := table(results))
     print(text)
     return 0

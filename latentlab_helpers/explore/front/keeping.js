@@ -30,8 +30,12 @@ async function initialize({ model }) {
   const front = { _esm: model.get("_esm"), _css: model.get("_css"), kept: model.get("kept") };
   const missing = Object.entries(keptBy(front)).filter(([id]) => !manager.has_model(id));
   for (const [model_id, { state, ...options }] of missing) manager.new_model({ model_id, ...options }, unpacked(state));
-  if ([...document.querySelectorAll(".jupyter-widgets")].some((node) => node.textContent.startsWith("Error displaying widget"))) {
-    showAgain(context.model, missing.map(([id]) => id));
+  // A view gives up by the clock, also if the models came while it slept: so look at once, and when all have decided.
+  for (const wait of [0, 3000]) {
+    await new Promise((done) => setTimeout(done, wait));
+    if ([...document.querySelectorAll(".jupyter-widgets")].some((node) => node.textContent.startsWith("Error displaying widget"))) {
+      showAgain(context.model, missing.map(([id]) => id));
+    }
   }
 }
 
