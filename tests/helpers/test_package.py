@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "latentlab_helpers"
 GROUND = {"attributes", "datasets", "devices", "distributed", "files", "models"}
 GROUND |= {"conditional", "losses", "latent", "threads"}
-MIDDLE = {"training", "checkpoints", "metrics", "results"}
+MIDDLE = {"training", "checkpoints", "coding", "metrics", "results"}
 TOP = {"check", "plots", "explore"}
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "PIL", "IPython"}
 
