@@ -45,7 +45,8 @@ def test_symbols_come_back_in_reverse_at_the_price_of_their_probabilities(lanes,
     for row in symbols:
         stack.push(starts[row], frequencies[row], bits)
     price = (bits - np.log2(frequencies[symbols])).sum()
-    assert stack.bits == pytest.approx(price, rel=1e-3)
+    # A head of 2^31 is coarse for frequencies of 31 bits.
+    assert stack.bits == pytest.approx(price, rel=1e-3 if bits < 31 else 3e-3)
     assert all(0 <= word < 2**32 for word in stack.words)
     for row in symbols[::-1]:
         assert (stack.pop(find, lanes, bits) == row).all()

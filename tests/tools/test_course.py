@@ -303,6 +303,7 @@ BESIDE = ["-n", "logical", "--maxprocesses", "4"]
         (["page"], ["-m", "tools.page"]),
         (["site", "--to", "there"], ["-m", "tools.site", "--to", "there"]),
         (["likelihood"], ["-m", "tools.likelihood"]),
+        (["compress", "--to", "file"], ["-m", "tools.compress", "--to", "file"]),
         (["home", "URL"], ["-m", "tools.home", "URL"]),
     ],
 )
