@@ -302,14 +302,21 @@ class BitsBack:
         stack : Stack
             It has a lane for each image.
         x : torch.Tensor
-            Images of 0 and 1, (n, channels, height, width).
+            float32 images of 0 and 1 on the CPU, (n, channels, height, width).
 
         Returns
         -------
         dict of str to numpy.ndarray
             What each image cost in bits: ``"z"``, ``"x"``, and ``"back"``, which is negative.
+
+        Raises
+        ------
+        ValueError
+            For more images than lanes, and if the stack is used up and has no seed.
         """
         n = len(x)
+        if n > len(stack.heads):
+            raise ValueError(f"the stack has {len(stack.heads)} lanes, too few for {n} images at once")
         mu, rate = self._posterior(x)
         z = np.empty_like(mu)
         back = np.zeros(n)
@@ -418,7 +425,7 @@ def compress(
     Raises
     ------
     ValueError
-        For images that have other values, or another shape than the model's.
+        For images that have other values, or another shape than the model's; for lanes that can't be.
 
     Notes
     -----
@@ -430,11 +437,13 @@ def compress(
         raise ValueError(
             f"this model packs images (n, {shape}) of 0 and 1: binarize them, such as with (x > 0.5).float()"
         )
+    if not 1 <= lanes < 1 << 16 or len(name.encode("utf-8")) > 255:
+        raise ValueError(f"lanes must be from 1 to 65535, not {lanes!r}, and a name has 255 bytes at most")
     batches = [*_batches(len(images), lanes)]
     codec = BitsBack(model, bucket_bits)
     stack = Stack(max(part.stop - part.start for part in batches), seed=seed)
     for part in batches:
-        codec.push(stack, images[part].float())
+        codec.push(stack, images[part].detach().cpu().float())
     return _pack(stack, codec, len(images), name)
 
 

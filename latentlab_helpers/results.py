@@ -18,7 +18,7 @@ def load(name: str) -> dict[str, Any]:
     Parameters
     ----------
     name : str
-        "claims", "bench" or "attributes": the command of `course.py` that wrote it.
+        "claims", "bench", "attributes", "coding": the command of `course.py` that wrote it.
 
     Returns
     -------

@@ -213,6 +213,10 @@ def test_what_cannot_be_packed_is_refused(model, digits):
         coding.compress(digits, models.Autoencoder(2))
     with pytest.raises(ValueError, match="bucket_bits must be from 1 to 16"):
         coding.compress(digits, model, bucket_bits=0)
+    with pytest.raises(ValueError, match="lanes must be from 1 to 65535, not 0"):
+        coding.compress(digits, model, lanes=0)
+    with pytest.raises(ValueError, match="2 lanes, too few for 3 images"):
+        coding.BitsBack(model).push(coding.Stack(2, seed=0), digits[:3])
     strange = models.VariationalAutoencoder(2)
     strange.decoder.append(torch.nn.Tanh())
     with pytest.raises(ValueError, match="a layer Tanh can't"):
