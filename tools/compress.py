@@ -272,7 +272,8 @@ def sentence(found: dict) -> str:
         f"checksum {frame:+.2f}; the draw of z made a difference of {luck:+.2f}.",
         "",
         f"The weights, {weights:,} bytes, are not in the file: both sides must have them. Counted with them,",
-        f"the VAE is ahead of {rival} after {digits:,} digits. Binarized by a threshold, the digits take",
+        f"the VAE is ahead of {rival} after {digits:,} digits. Binarized by a threshold, "
+        "the test digits take",
         f"{other['bytes']:,} bytes, {other['bits_per_pixel']:.4f} bits a pixel; {best} takes {size:,}.",
     ]
     return "\n".join(lines)
