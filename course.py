@@ -17,7 +17,9 @@
     python course.py home URL  writes the project's address wherever one belongs
 
 (And `likelihood`, which trains for a quarter of an hour and measures log p(x) as the literature does,
-    tools |= {"compress", "exercises", "grading", "hosts", "site", "slides", "teaching"}
+`compress`, which packs the test digits into a file by bits-back coding,
+`attributes`, which measures the digits for the attribute board, `teaching`: what a class needs, and
+`hosts`, which looks at the instruments in JupyterLab, Notebook and Voilà.)
 
 The first call makes an environment beside this file and installs everything into it; what follows
 the command goes on to the tool that does the work. LATENTLAB_ENV names another folder for it.
