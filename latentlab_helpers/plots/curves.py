@@ -252,6 +252,70 @@ def error_against_size(curves: Mapping[str, Mapping[int, float]], alt: str) -> F
     return fig
 
 
+def lines(
+    measures: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
+    xlabel: str,
+    alt: str,
+    log: str = "",
+) -> Figure:
+    """A panel for each measure, in it a line for each name over an x of its own; one legend for all.
+
+    Parameters
+    ----------
+    measures : mapping of str to mapping
+        For each measure, by name, (x, y); at most five names.
+    xlabel : str
+        What x is, and its unit.
+    alt : str
+        The text alternative.
+    log : str
+        Which axes are logarithmic: "x", "y", "xy" or none.
+
+    Returns
+    -------
+    Figure
+        Up to three panels a row.
+
+    Raises
+    ------
+    ValueError
+        For a line whose x and y differ in number.
+
+    Notes
+    -----
+    Used in notebook 06.
+    """
+    width = 5.0 if len(measures) == 1 else 3.2 if len(measures) == 2 else 2.6
+    fig, axes = panels(alt, len(measures), min(3, len(measures)), width, 3.2)
+    looks = dict.fromkeys(name for curves in measures.values() for name in curves)
+    legend = {}
+    for ax, (measure, curves) in zip(axes, measures.items(), strict=True):
+        for name, _, colour, style in styled(looks):
+            if name not in curves:
+                continue
+            x, y = curves[name]
+            if len(x) != len(y):
+                raise ValueError(f"{name!r} needs a value for each x: {len(x)}, not {len(y)}")
+            marks = style if len(x) <= 20 else style[1:]
+            (legend[name],) = ax.plot(x, y, marks, color=colour, markersize=4, label=name)
+        if "x" in log:
+            ax.set_xscale("log")
+            shown = sorted({value for x, _ in curves.values() for value in x})
+            if len(shown) <= 8:
+                ax.xaxis.set(major_locator=FixedLocator(shown), minor_locator=NullLocator())
+            ax.xaxis.set_major_formatter("{x:g}")
+        if "y" in log:
+            ax.set_yscale("log")
+            ax.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator())
+            ax.yaxis.set_major_formatter("{x:g}")
+        ax.set_title(measure, fontsize=9)
+        ax.set_xlabel(xlabel, fontsize=9)
+        ax.tick_params(labelsize=8)
+        ax.grid(alpha=0.3)
+    fig.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return fig
+
+
 def lengths(codes: Mapping[str, torch.Tensor], alt: str) -> Figure:
     """How the lengths of codes are distributed, a line for each name; those of N(0, I) in grey.
 

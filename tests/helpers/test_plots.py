@@ -71,6 +71,7 @@ def every_figure():
         "aggregate_posterior": plots.aggregate_posterior(codes, codes - 2, "alt"),
         "plane_and_sheet": plots.plane_and_sheet(Autoencoder(2), images, labels[:9], "alt"),
         "along": plots.along([0, 1], {"a": {"one": [1, 2]}, "b": {"one": [3, 4]}}, "t", "alt"),
+        "lines": plots.lines({"a": {"one": ([1, 2], [3, 4])}}, "t", "alt"),
     }
 
 
@@ -274,6 +275,27 @@ def test_panels_along_x_show_their_values_and_the_real_digits():
     assert same.axes[0].get_ylim() == same.axes[1].get_ylim()
     with pytest.raises(ValueError, match="'AE' needs a value for each x: 2, not 3"):
         plots.along([0, 1], {"a": {"AE": [1, 2, 3]}}, "t", "alt")
+
+
+def test_lines_have_an_x_of_their_own_and_one_look_in_all_panels():
+    panels = {
+        "error": {"AE": ([1, 2, 4], [9, 5, 3]), "VAE": ([1, 8], [9, 6])},
+        "rate": {"VAE": (range(1, 31), range(30))},
+    }
+    fig = plots.lines(panels, "size", "alt", log="xy")
+    for ax, (measure, curves) in zip(fig.axes, panels.items(), strict=True):
+        assert (ax.get_title(), ax.get_xlabel()) == (measure, "size")
+        assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+        shown = {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in ax.lines}
+        assert shown == {name: (list(x), list(y)) for name, (x, y) in curves.items()}
+    first, second = (next(line for line in ax.lines if line.get_label() == "VAE") for ax in fig.axes)
+    assert first.get_color() == second.get_color()
+    assert first.get_marker() != "None" == second.get_marker(), "many points need no markers"
+    assert list(fig.axes[0].get_xticks()) == [1, 2, 4, 8]
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["AE", "VAE"]
+    assert plots.lines(panels, "size", "alt").axes[0].get_xscale() == "linear"
+    with pytest.raises(ValueError, match="'AE' needs a value for each x: 2, not 3"):
+        plots.lines({"a": {"AE": ([1, 2], [1, 2, 3])}}, "t", "alt")
 
 
 def heights(figure):
