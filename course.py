@@ -18,8 +18,9 @@
 
 (And `likelihood`, which trains for a quarter of an hour and measures log p(x) as the literature does,
 `compress`, which packs the test digits into a file by bits-back coding,
-`attributes`, which measures the digits for the attribute board, `teaching`: what a class needs, and
-`hosts`, which looks at the instruments in JupyterLab, Notebook and Voilà.)
+`attributes`, which measures the digits for the attribute board, `objectives`, which trains what lesson 06
+compares, `teaching`: what a class needs, and `hosts`, which looks at the instruments in JupyterLab, Notebook
+and Voilà.)
 
 The first call makes an environment beside this file and installs everything into it; what follows
 the command goes on to the tool that does the work. LATENTLAB_ENV names another folder for it.
@@ -180,7 +181,7 @@ def main():
     if sys.version_info < (3, 10):
         sys.exit(f"The course needs Python 3.10 or newer; this is {sys.version.split()[0]}.")
     tools = {"build", "weights", "claims", "likelihood", "attributes", "page", "pictures", "bench", "home"}
-    tools |= {"compress", "exercises", "grading", "hosts", "site", "slides", "teaching"}
+    tools |= {"compress", "exercises", "grading", "hosts", "objectives", "site", "slides", "teaching"}
     if len(sys.argv) < 2 or sys.argv[1] not in tools | {"lab", "test", "lint"}:
         print(__doc__)
         sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)

@@ -18,7 +18,7 @@ def load(name: str) -> dict[str, Any]:
     Parameters
     ----------
     name : str
-        "claims", "bench", "attributes", "coding": the command of `course.py` that wrote it.
+        "claims", "objectives", "bench", "attributes", "coding": the command of `course.py` that wrote it.
 
     Returns
     -------
@@ -27,7 +27,8 @@ def load(name: str) -> dict[str, Any]:
         ``measured`` (of AE, VAE and control the numbers of all seeds), ``replications`` (the same with
         convolutional models and on Fashion-MNIST), ``calibration`` (what the measures say of what is known),
         ``ledger`` (a list of claims, each with its verdict and parts), and ``seeds``, ``sizes`` and
-        ``attributes``, which the runs went through.
+        ``attributes``, which the runs went through. That of the objectives has ``runs`` (each training's
+        ``settings`` and ``numbers``) and the ``paper``'s, as -log p(x) in nats.
 
     Raises
     ------
@@ -36,7 +37,7 @@ def load(name: str) -> dict[str, Any]:
 
     Notes
     -----
-    Used in notebooks 03, 04 and 05.
+    Used in notebooks 03, 04, 05 and 06.
     """
     path = shipped(f"results/{name}.json")
     if not path.is_file():

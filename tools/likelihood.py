@@ -19,6 +19,7 @@ from pathlib import Path
 import torch
 
 from latentlab_helpers import checkpoints, datasets, devices, losses, metrics, models, training
+from latentlab_helpers.objectives import binarized
 from tools.quote import quote
 from tools.weights import round_as_stored, versions
 
@@ -27,11 +28,6 @@ PAPER = -86.76  # nats, arXiv:1509.00519, Table 1: VAE, one stochastic layer, k 
 NAME, SEED, SAMPLES = "vae_conv_50_binarized", 0, 1000
 CONFIG = {"latent_dim": 50, "architecture": "conv", "widths": (32, 64), "hidden": 256}
 RECIPE = {"epochs": 60, "batch_size": training.BATCH_SIZE, "lr": 4e-3}
-
-
-def binarized(images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-    """Images of 0 and 1, each pixel 1 with the probability of its grey."""
-    return torch.bernoulli(datasets.to_float(images), generator=generator)
 
 
 def loss(model: torch.nn.Module, x: torch.Tensor, generator: torch.Generator | None = None) -> losses.Terms:
