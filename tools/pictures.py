@@ -36,6 +36,7 @@ THUMBNAILS = {
     "03_loss_comparison": 5,
     "04_latent_space": 1,
     "05_latent_arithmetic": 2,
+    "06_latent_size_and_loss": 4,
 }
 THUMBNAIL = (320, 160)  # pixels, twice what the README shows
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from scipy.spatial import geometric_slerp
 
 import latentlab_helpers
-from latentlab_helpers import latent, losses, metrics, models, training
+from latentlab_helpers import latent, losses, metrics, models, objectives, training
 from tools import figures
 from tools.outputs import WIDGET, largest_difference, pictures, same_artist, same_numbers
 from tools.teaching.measures import reading
@@ -41,12 +41,13 @@ def python(cell):
 
 
 def test_the_numbered_notebooks_are_there():
-    assert [path.stem for path in PATHS][:5] == [
+    assert [path.stem for path in PATHS][:6] == [
         "01_autoencoder",
         "02_variational_autoencoder",
         "03_loss_comparison",
         "04_latent_space",
         "05_latent_arithmetic",
+        "06_latent_size_and_loss",
     ]
 
 
@@ -173,6 +174,12 @@ CHECKED = {
     "01_autoencoder": {"Autoencoder", "fit", "mse", "neighbour_agreement", "warm_up_and_decay"},
     "02_variational_autoencoder": {"VariationalAutoencoder", "kl_divergence", "negative_elbo"},
     "05_latent_arithmetic": {"attribute_vector"},
+    "06_latent_size_and_loss": {
+        "continuous_bernoulli",
+        "free_bits",
+        "importance_weighted_loss",
+        "log_normalizer",
+    },
 }
 
 
@@ -298,6 +305,34 @@ def test_05_attribute_vector(five):
     for share in (0.2, 0.5):
         theirs = five["attribute_vector"](codes, attribute, share)
         torch.testing.assert_close(theirs, latent.attribute_vector(codes, attribute, share))
+
+
+@pytest.fixture(scope="module")
+def six():
+    return definitions("06_latent_size_and_loss")
+
+
+def test_06_continuous_bernoulli(six):
+    logits = torch.cat([torch.linspace(-40, 40, 783), torch.zeros(1)]).view(1, 1, 28, 28).requires_grad_()
+    x = torch.rand(1, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    for name, case in (("log_normalizer", (logits,)), ("continuous_bernoulli", (logits, x))):
+        theirs, ours = six[name](*case), getattr(objectives, name)(*case)
+        torch.testing.assert_close(theirs, ours)
+        gradients = [torch.autograd.grad(value.sum(), logits)[0] for value in (theirs, ours)]
+        torch.testing.assert_close(*gradients)
+
+
+def test_06_losses(six, few):
+    torch.manual_seed(0)
+    model, x = models.VariationalAutoencoder(5), few[:50] / 255
+    for name, settings in (("free_bits", {"nats": 0.05}), ("importance_weighted_loss", {"k": 4})):
+        a, b = (
+            loss(model, x, torch.Generator().manual_seed(1), **settings)
+            for loss in (six[name], getattr(objectives, name))
+        )
+        assert a.keys() == b.keys()
+        for term in a:
+            torch.testing.assert_close(a[term], b[term])
 
 
 # --- the build, and the comparison of pictures ---------------------------------------------------------
