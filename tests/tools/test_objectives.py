@@ -83,7 +83,7 @@ def test_the_bounds_estimate_is_the_mean_of_many_samples(small, monkeypatch):
         numbers = objectives.perform(run)["numbers"]
     whole = measure(made["model"], made["x"], 5000, seed=7).double().mean().item()
     assert abs(numbers["log p(x)"] - whole) < 4 * numbers["standard error of the gain"] + 0.1
-    assert numbers["elbo"] < numbers["log p(x)"] and numbers["gain"] > 0
+    assert numbers["elbo"] < numbers["log p(x)"]
 
 
 def test_another_images_code_costs_nothing_where_the_code_is_not_used(small):
