@@ -83,6 +83,11 @@ def _named(name: str, function: Callable, argument: object) -> tuple[str, dict]:
     return name, function(argument)
 
 
+# What makes more of a difference in rounding, and how much: on another processor the very code that recorded
+# them fits another mixture, and a distance of its samples was 1.8 % away (three of 40 runs' numbers differ).
+AMPLIFIED = {"t-SNE": 0.01, "mixture": 0.03}
+
+
 def verify(found: dict) -> list[str]:
     """The numbers that one run of each recipe gives otherwise than recorded, but for seconds."""
     wrong = []
@@ -91,7 +96,7 @@ def verify(found: dict) -> list[str]:
     for name, again in tqdm(each(jobs), total=len(jobs), unit="run"):
         new, recorded = again["numbers"], found["runs"][name]["numbers"]
         for number in sorted({*new, *recorded}):
-            near = 0.01 if "t-SNE" in number else 1e-3  # t-SNE makes more of a difference in rounding
+            near = next((share for kind, share in AMPLIFIED.items() if kind in number), 1e-3)
             pair = new.get(number, math.nan), recorded.get(number, math.nan)
             if "seconds" not in number and not math.isclose(*pair, rel_tol=near, abs_tol=1e-6):
                 wrong.append("{}, {}: {}, recorded {}".format(name, number, *pair))
