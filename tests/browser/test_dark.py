@@ -48,9 +48,9 @@ def test_in_a_dark_jupyterlab_instruments_are_dark_and_can_be_read(page, lab, th
 def test_a_dark_system_has_dark_instruments_on_the_page(page):
     page.emulate_media(color_scheme="dark", reduced_motion="reduce")  # at which the training doesn't begin
     page.goto(PAGE.as_uri())
-    expect(page.locator("#draw[data-ready]")).to_have_count(1)
+    expect(page.locator(".latentlab[data-ready]")).to_have_count(8)
     shown = page.locator(".latentlab").all()
-    assert len(shown) > 7 and all(one.evaluate(BRIGHT) < 0.2 for one in shown)
+    assert all(one.evaluate(BRIGHT) < 0.2 for one in shown)
     check_accessibility(page)
     page.emulate_media(color_scheme="light")
     assert all(one.evaluate(BRIGHT) == 1 for one in shown)

@@ -94,3 +94,20 @@ longer = {n: mean("bounds", "VAE, k = 1, 2 times the epochs", n) for n in names}
 assert 3 < longer["log p(x)"] - iwae["log p(x)"] < 4.5
 assert 0.8 < longer["seconds"] / iwae["seconds"] < 1.3
 assert -longer["log p(x)"] - paper["VAE, k = 1"] > 9
+
+# %% file-toy
+assert abs(lengths[-1] - lengths[0] + math.log2(p_x.mean())) < 0.01  # but for the stack's own rounding
+
+# %% file-digits
+assert torch.equal(coding.decompress(file, packer), some)
+assert abs(net - elbo) < 4  # z is one draw
+assert costs["z"].mean() > 200 and costs["back"].mean() < -150 and 8 * len(file) / 100 > net
+
+# %% file-table
+assert chance["same"] and chance["bits_per_pixel"] <= 0.17
+assert min(sizes, key=sizes.get) == "bits-back coding"
+
+# %% file-weights
+assert other["same"] and other["bytes"] < size
+assert chance["bytes"] + packed["weights"] > chance["rivals"]["one bit a pixel"]
+assert off["float32"] > 0.01 and off["whole numbers"] == 0
