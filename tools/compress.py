@@ -170,7 +170,7 @@ def general(x: torch.Tensor) -> dict[str, int]:
 def informed(x: torch.Tensor, train: torch.Tensor) -> dict[str, int]:
     """The bytes needed by what knows the training digits, as the VAE does."""
     before, digits = as_bits(train), as_bits(x)
-    size = len(before) + len(digits)
+    size = max(len(before) + len(digits), 4096)  # the smallest that xz takes
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": size}]
 
     def xz(data: bytes) -> int:

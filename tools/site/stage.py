@@ -25,6 +25,7 @@ CHAPTERS = {
 ANSWERS = {"notebooks/solutions", "docs/teaching/concept_test_key.md"}
 ASIDE = re.compile(r"^<!-- repository -->\n.*?^<!-- /repository -->\n", re.S | re.M)
 STILL = 'A still picture. <a href="{}#{}">Move it by hand</a>, on models that come with the course.'
+LEARNING = 'A still picture. <a href="{}#{}">Watch a network learn</a>.'
 
 
 def chapters(solutions: bool) -> dict[str, list[Path]]:
@@ -52,6 +53,8 @@ def described(cell: NotebookNode) -> str:
         raise ValueError(f"cell {cell.id} should have one figure, with a text alternative")
     cell.metadata["mystnb"] = {"image": {"alt": alt}}
     called = re.search(r"\bexplore\.(\w+)\(", cell.source)
+    if called and called[1] == "trainer":
+        return "trainer"
     return cut.instrument_of(called[1], alt) if called else ""
 
 
@@ -68,7 +71,9 @@ def notebook(path: Path, pages: set[Path], address: str | None) -> NotebookNode:
         if cell.cell_type == "markdown":
             cell.source = links.relink(cell.source, path, pages, address)
         elif name := described(cell):
-            still = STILL.format(links.relative(Path("index.html"), path), name)
+            still = (LEARNING if name == "trainer" else STILL).format(
+                links.relative(Path("index.html"), path), name
+            )
             cells.append(new_markdown_cell(f'<p class="still">{still}</p>'))
     made.cells = cells
     if path.parent.name == "solutions":  # whose titles are the exercises'
