@@ -269,7 +269,7 @@ def sentence(found: dict) -> str:
         "",
         f"Of the file's {file:.2f} bits an image, {elbo:.2f} are the negative ELBO, {-one['elbo']:.2f} nats.",
         f"Rounding and buckets cost {cost:+.2f} bits, the initial bits {initial:+.3f}, and heads, header and",
-        f"checksum {frame:+.2f}; the draw of z made a difference of {luck:+.2f}.",
+        f"checksum (less what the heads hold) {frame:+.2f}; the draw of z made a difference of {luck:+.2f}.",
         "",
         f"The weights, {weights:,} bytes, are not in the file: both sides must have them. Counted with them,",
         f"the VAE is ahead of {rival} after {digits:,} digits. Binarized by a threshold, "

@@ -53,6 +53,7 @@ for at, value in zip(*curve("continuous Bernoulli", "mse")):
 
 # %% black
 assert log_p[black].sum() > 2 * log_p[~black].sum() and log_p[black].sum() > 0
+assert 8.5 < log_p[black].mean() - log_p[~black].mean() < 9.6  # about nine nats, in whatever unit
 
 # %% masked
 assert evaluate(masked, coins)["kl"] < 0.5 * mean("collapse", "plain", "kl")
@@ -75,6 +76,11 @@ for label in ("masked, annealing", "masked, free bits"):
 plain8, annealed8 = ({n: mean("collapse", label, n) for n in columns} for label in longer)
 assert annealed8["kl"] < mean("collapse", "masked, annealing", "kl") - 3
 assert 0.3 < plain8["elbo"] - annealed8["elbo"] < 1
+freed_row, masked_row = (
+    {n: mean("collapse", label, n) for n in columns} for label in ("masked, free bits", "masked")
+)
+assert 2.5 < freed_row["kl"] - masked_row["kl"] < 3.5
+assert 1.7 < masked_row["reconstruction"] - freed_row["reconstruction"] < 2.5
 costs = {}
 for label in ("masked", "masked, annealing", "masked, free bits"):
     costs[label] = mean("collapse", label, other) - mean("collapse", label, "reconstruction")
@@ -98,6 +104,7 @@ assert 3.5 < twice["log p(x)"] - five["log p(x)"] < 4 and 7 < tenfold["log p(x)"
 assert 0.8 < twice["seconds"] / five["seconds"] < 1.3 and tenfold["seconds"] < fifty["seconds"]
 assert min(bound.values(), key=lambda row: row["elbo"]) is fifty
 assert 4 < -tenfold["log p(x)"] - paper["VAE, k = 1"] < 4.5
+assert one["active units"] > max(twice["active units"], tenfold["active units"])  # longer wakes no more
 assert tenfold is max(bound.values(), key=lambda row: row["log p(x)"])
 
 # %% file-toy-run
