@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 import weakref
 import zlib
 from pathlib import Path
@@ -29,9 +30,11 @@ def front_end() -> str:
     Returns
     -------
     str
-        JavaScript; its default export is an anywidget.
+        JavaScript; its default export is an anywidget. Each instrument carries it, so what is said of types
+        stays behind.
     """
-    return "\n".join((FOLDER / name).read_text("utf-8") for name in FRONT)
+    whole = "\n".join((FOLDER / name).read_text("utf-8") for name in FRONT)
+    return re.sub(r"^ */\*\*(?:(?!\*/).)*\*/\n", "", whole, flags=re.M | re.S)
 
 
 def synced(trait: Any, **keywords: Any) -> Any:

@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from latentlab_helpers import models
+from latentlab_helpers import conditional, models
 from latentlab_helpers.models import (
     Autoencoder,
     Classifier,
@@ -262,8 +262,9 @@ def test_what_is_no_posterior_is_refused(code):
 
 
 def test_the_registry_knows_each_model_by_its_name():
-    assert list(models.KINDS) == ["Autoencoder", "VariationalAutoencoder", "Classifier"]
-    assert list(models.KINDS.values()) == [*KINDS, Classifier]
+    known = [*KINDS, Classifier, conditional.ConditionalVariationalAutoencoder]
+    assert list(models.KINDS.values()) == known
+    assert list(models.KINDS) == [kind.__name__ for kind in known]
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_no_file_states_another_home():
         first = next(cell for cell in notebook.cells if cell.cell_type == "code")
         assert first.source == home.setup_cell(stated)
     for name, text in texts.items():
-        text = re.sub(r"https://github\.com/(OWNER/NAME|[\w-]+/[\w-]+/issues/\d+)", "", text)
+        text = re.sub(r"https://github\.com/(OWNER/NAME|[\w-]+/[\w-]+/(issues|pull)/\d+)", "", text)
         found = set(re.findall(r"(?:github|gitlab)\.com/(?:github/)?([\w.-]+/[\w.-]+)", text))
         found |= set(re.findall(r"colab\.research\.google\.com/github/([\w.-]+/[\w.-]+)", text))
         assert found <= {(stated or "").removeprefix("https://github.com/")}, name
