@@ -172,10 +172,8 @@ class AutoregressiveVAE(VariationalAutoencoder):
         across = layers.across.weight * layers.direct
         x = z.new_zeros(len(z), prod(self.image_shape))
         with evaluating(self):
-            alone, sums = (
-                layers.alone(z),
-                layers.of_code(z),
-            )  # the hidden units' sums, which each pixel adds to
+            alone = layers.alone(z)
+            sums = layers.of_code(z)  # the hidden units', which each pixel adds to
             for i in range(x.shape[1]):
                 logit = alone[:, i] + torch.relu(sums) @ out[i] + x @ across[i]
                 x[:, i] = torch.bernoulli(torch.sigmoid(logit), generator=generator)

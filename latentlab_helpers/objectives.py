@@ -11,7 +11,14 @@ import torch
 from torch import nn
 
 from .datasets import to_float
-from .losses import Terms, bernoulli, bernoulli_log_likelihood, importance_weighted_bound, kl_per_dimension
+from .losses import (
+    Terms,
+    bernoulli,
+    bernoulli_log_likelihood,
+    importance_weighted_bound,
+    kl_per_dimension,
+    negative_elbo,
+)
 from .models import VariationalAutoencoder
 
 SERIES = 0.5  # logits nearer to 0 than this have their normalizer from its series
@@ -304,9 +311,7 @@ class KLAnnealing:
         if model.training:
             beta *= min(1.0, self.step / self.steps)
             self.step += 1
-        logits, mu, logvar = model(x, generator)
-        expected, kl = self.reconstruction(logits, x), kl_per_dimension(mu, logvar).sum() / len(mu)
-        return {"loss": expected + beta * kl, "reconstruction": expected, "kl": kl}
+        return negative_elbo(model, x, generator, beta=beta, reconstruction=self.reconstruction)
 
 
 def importance_weighted_loss(

@@ -4,7 +4,7 @@ import torch
 from latentlab_helpers import datasets
 from tools import browser
 
-pytest.register_assert_rewrite("browser_helpers")
+pytest.register_assert_rewrite("browser_helpers", "judge")
 
 
 @pytest.fixture(scope="session")

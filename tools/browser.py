@@ -42,6 +42,10 @@ def executable() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None) or next(filter(os.path.exists, PLACES), None)
 
 
+# What has expose_app_in_browser, and where a notebook is
+JUPYTER = {"lab": ("LabApp", "doc/tree"), "notebook": ("JupyterNotebookApp", "notebooks")}
+
+
 @contextlib.contextmanager
 def jupyter(folder: Path, application: str = "lab", **environment: str) -> Iterator[str]:
     """A Jupyter server for a folder, with settings of its own; gives the address that opens NOTEBOOK: `{}`.
@@ -53,32 +57,16 @@ def jupyter(folder: Path, application: str = "lab", **environment: str) -> Itera
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     token = secrets.token_hex(16)
-    line = [
-        sys.executable,
-        "-m",
-        *{"voila": ["voila"]}.get(application, ["jupyter", application]),
-        "--no-browser",
-    ]
     if application == "voila":
-        line += ["--Voila.ip=127.0.0.1", f"--port={port}", f"--token={token}", str(folder)]
+        line = ["voila", "--Voila.ip=127.0.0.1", f"--port={port}", f"--token={token}", str(folder)]
         status, path = "", "voila/render"
     else:
-        name, path = {"lab": ("LabApp", "doc/tree"), "notebook": ("JupyterNotebookApp", "notebooks")}[
-            application
-        ]
-        line += [
-            f"--{name}.expose_app_in_browser=True",
-            "--ServerApp.ip=127.0.0.1",
-            f"--ServerApp.port={port}",
-        ]
-        line += [
-            "--ServerApp.port_retries=0",
-            f"--IdentityProvider.token={token}",
-            f"--ServerApp.root_dir={folder}",
-        ]
+        name, path = JUPYTER[application]
+        line = ["jupyter", application, f"--{name}.expose_app_in_browser=True"]
+        line += ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
+        line += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder}"]
+        line += ["--allow-root"] * SUPERUSER
         status = "api/status"
-    if SUPERUSER and application != "voila":
-        line.append("--allow-root")
     with (
         tempfile.TemporaryDirectory(prefix="jupyter-", ignore_cleanup_errors=True) as own,
         tempfile.TemporaryFile() as log,
@@ -86,7 +74,11 @@ def jupyter(folder: Path, application: str = "lab", **environment: str) -> Itera
         kinds = ("CONFIG", "DATA", "RUNTIME")
         settings = {f"JUPYTER_{kind}_DIR": str(Path(own) / kind.lower()) for kind in kinds}
         server = subprocess.Popen(
-            line, env={**os.environ, **settings, **environment}, stdout=log, stderr=log, cwd=folder
+            [sys.executable, "-m", *line, "--no-browser"],
+            env={**os.environ, **settings, **environment},
+            stdout=log,
+            stderr=log,
+            cwd=folder,
         )
         base = f"http://127.0.0.1:{port}"
         try:

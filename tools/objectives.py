@@ -35,6 +35,7 @@ from latentlab_helpers import (
     training,
 )
 from latentlab_helpers.files import write_whole
+from tools.claims.data import Judge, Seen
 from tools.claims.samples import frechet_distance
 from tools.weights import versions
 
@@ -190,7 +191,7 @@ def common(model: models.VariationalAutoencoder, run: Run, test: datasets.ImageS
     with models.evaluating(model):
         logits = model.decoder(mu)
         images, samples = mean(logits), mean(model.decoder(z))
-    (real, _), (again, read), (drawn, sure) = known(), judged(images), judged(samples)
+    real, again, drawn = known().features[:SAMPLES], judge()(images), judge()(samples)
     numbers = {
         "kl": terms["kl"],
         "elbo": -terms["loss"],
@@ -198,10 +199,10 @@ def common(model: models.VariationalAutoencoder, run: Run, test: datasets.ImageS
         "kl by dimension": by_dimension(model, x),
         "mse": (images - x).square().mean().item(),
         "sharpness": metrics.sharpness(images, x),
-        "read as its digit": (read.argmax(1) == test.labels).float().mean().item(),
-        "Fréchet distance, N(0, I)": frechet_distance(drawn, real[:SAMPLES]),
-        "Fréchet distance, reconstructions": frechet_distance(again[:SAMPLES], real[:SAMPLES]),
-        "confidence, N(0, I)": sure.softmax(1).amax(1).mean().item(),
+        "read as its digit": (again.classes == test.labels).float().mean().item(),
+        "Fréchet distance, N(0, I)": frechet_distance(drawn.features, real),
+        "Fréchet distance, reconstructions": frechet_distance(again.features[:SAMPLES], real),
+        "confidence, N(0, I)": drawn.confidence.mean().item(),
     }
     if run.likelihood == "continuous Bernoulli":
         numbers["mse of p"] = (torch.sigmoid(logits) - x).square().mean().item()
@@ -214,18 +215,16 @@ def common(model: models.VariationalAutoencoder, run: Run, test: datasets.ImageS
     return numbers
 
 
-def judged(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The shipped classifier's features of images, and its logits."""
-    judge = checkpoints.load("classifier")
-    with models.evaluating(judge):
-        features = torch.cat([judge.features(part) for part in images.split(1000)])
-        return features, judge.last(features)
+@functools.cache
+def judge() -> Judge:
+    """The shipped classifier."""
+    return Judge(checkpoints.load("classifier"))
 
 
 @functools.cache
-def known() -> tuple[torch.Tensor, torch.Tensor]:
+def known() -> Seen:
     """What the classifier makes of the test digits themselves."""
-    return judged(datasets.to_float(datasets.load("mnist", "test").images))
+    return judge()(datasets.to_float(datasets.load("mnist", "test").images))
 
 
 def by_dimension(model: models.VariationalAutoencoder, x: torch.Tensor) -> list[float]:

@@ -48,11 +48,9 @@ class Trainer(Instrument):
         self._axes: torch.Tensor | None = None
         self._next, self._stopped, size = 0.0, False, subjects.mu[0].shape[1]
         self._places = self._placed(subjects.mu[0])
-        where = (
-            "the two latent dimensions" if size == 2 else "the two directions in which the codes vary most"
-        )
-        if size == 1:
-            where = "the one latent dimension"
+        named = {1: "the one latent dimension", 2: "the two latent dimensions"}
+        where = named.get(size, "the two directions in which the codes vary most")
+        clouds = subjects.logvar[0] is not None and size == 2
         super().__init__(
             subjects,
             "Training",
@@ -61,12 +59,8 @@ class Trainer(Instrument):
             "the loss, and rows of test images, their reconstructions and samples.",
             count=len(subjects.images),
             caption=f"{len(subjects.images)} images in {where}, each where the model puts it now"
-            + (
-                ", with its cloud, one sigma each way."
-                if subjects.logvar[0] is not None and size == 2
-                else "."
-            )
-            + " A small square is an image for which there is no room.",
+            + ", with its cloud, one sigma each way" * clouds
+            + ". A small square is an image for which there is no room.",
         )
 
     def __call__(self, *given: Any, **named: Any) -> Any:
@@ -173,7 +167,7 @@ class Trainer(Instrument):
             classes=self._classes,
         )
 
-    def _still_bundle(self):
+    def _still_bundle(self) -> tuple[dict[str, Any], dict[str, Any]]:
         return self.figure()._repr_mimebundle_()
 
 

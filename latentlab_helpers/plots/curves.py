@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import FixedLocator, Locator, LogLocator, MaxNLocator, NullLocator
 
 from .base import BLACK, BLUE, Figure, panels, single, styled
 
@@ -211,10 +213,7 @@ def along(
             (legend[name],) = ax.plot(x, values, style, color=colour, markersize=4, label=name)
         if references and measure in references:
             legend["real digits"] = ax.axhline(references[measure], color=BLACK, linestyle=":")
-        ax.set_title(measure, fontsize=9)
-        ax.set_xlabel(xlabel, fontsize=9)
-        ax.tick_params(labelsize=8)
-        ax.grid(alpha=0.3)
+        _named(ax, measure, xlabel)
     fig.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=6, frameon=False, fontsize=9)
     return fig
 
@@ -243,10 +242,8 @@ def error_against_size(curves: Mapping[str, Mapping[int, float]], alt: str) -> F
         ax.plot(list(errors), list(errors.values()), style, color=colour, label=name)
     ax.set(xscale="log", yscale="log", xlabel="latent dimensions", ylabel="test MSE per pixel")
     sizes = sorted({size for errors in curves.values() for size in errors})
-    ax.xaxis.set(major_locator=FixedLocator(sizes), minor_locator=NullLocator())
-    ax.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator())
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter("{x:g}")
+    _ticks(ax.xaxis, FixedLocator(sizes))
+    _ticks(ax.yaxis, LogLocator(subs=(1, 2, 5)))
     ax.grid(alpha=0.3)
     ax.legend(frameon=False)
     return fig
@@ -302,16 +299,12 @@ def lines(
             ax.set_xscale("log")
             shown = sorted({value for x, _ in curves.values() for value in x})
             if len(shown) <= 8:
-                ax.xaxis.set(major_locator=FixedLocator(shown), minor_locator=NullLocator())
+                _ticks(ax.xaxis, FixedLocator(shown))
             ax.xaxis.set_major_formatter("{x:g}")
         if "y" in log:
             ax.set_yscale("log")
-            ax.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator())
-            ax.yaxis.set_major_formatter("{x:g}")
-        ax.set_title(measure, fontsize=9)
-        ax.set_xlabel(xlabel, fontsize=9)
-        ax.tick_params(labelsize=8)
-        ax.grid(alpha=0.3)
+            _ticks(ax.yaxis, LogLocator(subs=(1, 2, 5)))
+        _named(ax, measure, xlabel)
     fig.legend(legend.values(), legend.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return fig
 
@@ -355,3 +348,17 @@ def lengths(codes: Mapping[str, torch.Tensor], alt: str) -> Figure:
     ax.set(xlabel="length of the code, |z|", ylabel="density", xlim=(0, top))
     ax.legend(frameon=False)
     return fig
+
+
+def _named(ax: Axes, title: str, xlabel: str) -> None:
+    """The title and the axis of one panel among several."""
+    ax.set_title(title, fontsize=9)
+    ax.set_xlabel(xlabel, fontsize=9)
+    ax.tick_params(labelsize=8)
+    ax.grid(alpha=0.3)
+
+
+def _ticks(axis: Axis, at: Locator) -> None:
+    """Plain numbers on a logarithmic axis, and no ticks between them."""
+    axis.set(major_locator=at, minor_locator=NullLocator())
+    axis.set_major_formatter("{x:g}")

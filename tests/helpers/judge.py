@@ -1,5 +1,9 @@
 """How the tests of all lessons' exercises ask a check."""
 
+import functools
+
+import pytest
+
 from latentlab_helpers import check
 
 
@@ -19,3 +23,33 @@ def single_hints(lesson):
         if number.startswith(lesson) and hasattr(task, "mistakes"):
             known = task.mistakes if is_measured(number) else [mistake.hint for mistake in task.mistakes]
             yield number, {hint for hint in known if "; besides, " not in hint}
+
+
+def answers_tried(lesson, right, wrong):
+    """A lesson's three tests of its unusual right answers, its wrong ones, and its list of mistakes.
+
+    `right` has a list of answers by task; `wrong` has tasks, answers, and what is said of each.
+    """
+
+    @pytest.mark.parametrize(("number", "i"), [(n, i) for n in right for i in range(len(right[n]))])
+    def right_in_an_unusual_form(number, i):
+        for _ in range(1 if is_measured(number) else 5):  # chance has no say
+            result = judged(number, right[number][i])
+            assert result.status == "right", result
+
+    @functools.cache
+    def outcome(i):
+        number, answer, _ = wrong[i]
+        return judged(number, answer)
+
+    @pytest.mark.parametrize("i", range(len(wrong)))
+    def a_wrong_answer_gets_its_hint(i):
+        result, phrase = outcome(i), wrong[i][2]
+        assert result.status == "wrong" and phrase in result.text, result
+
+    def every_single_mistake_is_made_here():
+        said = {outcome(i).text for i in range(len(wrong))}
+        for number, hints in single_hints(lesson):
+            assert hints <= said, number
+
+    return right_in_an_unusual_form, a_wrong_answer_gets_its_hint, every_single_mistake_is_made_here

@@ -5,9 +5,8 @@ import itertools
 import random
 
 import numpy as np
-import pytest
 import torch
-from judge import is_measured, judged, single_hints
+from judge import answers_tried
 from scipy import stats
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier, NearestNeighbors
@@ -549,27 +548,8 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("number", "i"), [(n, i) for n, given in RIGHT.items() for i in range(len(given))])
-def test_right_in_an_unusual_form(number, i):
-    answer = RIGHT[number][i]
-    for _ in range(1 if is_measured(number) else 5):  # chance has no say
-        result = judged(number, answer)
-        assert result.status == "right", result
-
-
-@functools.cache
-def outcome(i):
-    number, answer, _ = WRONG[i]
-    return judged(number, answer)
-
-
-@pytest.mark.parametrize("i", range(len(WRONG)))
-def test_a_wrong_answer_gets_its_hint(i):
-    result, phrase = outcome(i), WRONG[i][2]
-    assert result.status == "wrong" and phrase in result.text, result
-
-
-def test_every_single_mistake_is_made_here():
-    said = {outcome(i).text for i in range(len(WRONG))}
-    for number, hints in single_hints("04."):
-        assert hints <= said, number
+(
+    test_right_in_an_unusual_form,
+    test_a_wrong_answer_gets_its_hint,
+    test_every_single_mistake_is_made_here,
+) = answers_tried("04.", RIGHT, WRONG)

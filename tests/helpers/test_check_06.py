@@ -4,9 +4,8 @@ import functools
 import math
 
 import numpy as np
-import pytest
 import torch
-from judge import judged, single_hints
+from judge import answers_tried
 from torch.distributions import ContinuousBernoulli
 
 # ---- right answers, written as nobody would expect
@@ -128,26 +127,8 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("number", "i"), [(n, i) for n, given in RIGHT.items() for i in range(len(given))])
-def test_right_in_an_unusual_form(number, i):
-    for _ in range(5):  # chance has no say
-        result = judged(number, RIGHT[number][i])
-        assert result.status == "right", result
-
-
-@functools.cache
-def outcome(i):
-    number, answer, _ = WRONG[i]
-    return judged(number, answer)
-
-
-@pytest.mark.parametrize("i", range(len(WRONG)))
-def test_a_wrong_answer_gets_its_hint(i):
-    result, phrase = outcome(i), WRONG[i][2]
-    assert result.status == "wrong" and phrase in result.text, result
-
-
-def test_every_single_mistake_is_made_here():
-    said = {outcome(i).text for i in range(len(WRONG))}
-    for number, hints in single_hints("06."):
-        assert hints <= said, number
+(
+    test_right_in_an_unusual_form,
+    test_a_wrong_answer_gets_its_hint,
+    test_every_single_mistake_is_made_here,
+) = answers_tried("06.", RIGHT, WRONG)

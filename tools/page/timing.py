@@ -9,7 +9,6 @@ results/page.json, and from there into docs/speed.md.
 from __future__ import annotations
 
 import json
-import statistics
 import time
 from typing import Any
 
@@ -19,6 +18,8 @@ from latentlab_helpers import datasets, losses, models
 from latentlab_helpers.files import write_whole
 from tools import browser
 from tools.bench.__main__ import machine
+from tools.bench.measures import ratios, spread
+from tools.bench.report import cell
 from tools.page import PAGE, ROOT, TRAINED
 from tools.quote import quote
 
@@ -102,19 +103,19 @@ def table(found: dict[str, Any]) -> str:
     """What was measured, with what is to be compared as ratios of pairs."""
     rounds, here = found["rounds"], found["machine"]
 
-    def row(text: str, values: list[float], digits: int) -> str:
-        middle, low, high = (
-            f"{value:.{digits}f}" for value in (statistics.median(values), min(values), max(values))
-        )
-        return f"| {text} | {middle} ({low} to {high}) |"
+    def row(text: str, entry: dict[str, float], digits: int) -> str:
+        return f"| {text} | {cell(entry, digits)} |"
 
-    def of(key: str) -> list[float]:
-        return [one["page"][key] for one in rounds]
+    def of(who: str, key: str) -> list[float]:
+        return [one[who][key] for one in rounds]
 
-    def ratio(key: str) -> list[float]:
-        return [one["page"][key] / one["pytorch"][key] for one in rounds]
+    def page(key: str) -> dict[str, float]:
+        return spread(of("page", key))
 
-    steps = round(statistics.median(of("steps")))
+    def ratio(key: str) -> dict[str, float]:
+        return ratios(of("page", key), of("pytorch", key))
+
+    steps = round(page("steps")["median"])
     begin = (
         f"Measured by `python course.py page --measure` on {here['processor']}, {here['cores']} cores, "
         f"PyTorch {here['torch']}, in headless Chromium: medians of {len(rounds)} seeds, in brackets the "
@@ -122,13 +123,13 @@ def table(found: dict[str, Any]) -> str:
     )
     return "\n".join([
         begin, "", "| the page | |", "|---|---|",
-        row("seconds to the first paint", of("first_paint"), 2),
-        row("seconds to the first instrument", of("first_instrument"), 2),
-        row("frames a second while it trains", of("frames"), 0),
-        row(f"seconds to step {STEPS}, from opening the page", of("trained"), 1),
-        row("ms a step", of("milliseconds"), 1),
+        row("seconds to the first paint", page("first_paint"), 2),
+        row("seconds to the first instrument", page("first_instrument"), 2),
+        row("frames a second while it trains", page("frames"), 0),
+        row(f"seconds to step {STEPS}, from opening the page", page("trained"), 1),
+        row("ms a step", page("milliseconds"), 1),
         row("its time, divided by that of PyTorch with one thread", ratio("milliseconds"), 2),
-        row(f"test loss after {steps} steps, nats per image", of("loss"), 1),
+        row(f"test loss after {steps} steps, nats per image", page("loss"), 1),
         row("that loss, divided by PyTorch's after as many steps", ratio("loss"), 3),
     ])  # fmt: skip
 

@@ -29,7 +29,7 @@ async function initialize({ model }) {
   if (!model.get("kept")) return;
   const front = { _esm: model.get("_esm"), _css: model.get("_css"), kept: model.get("kept") };
   const missing = Object.entries(keptBy(front)).filter(([id]) => !manager.has_model(id));
-  for (const [model_id, { state, ...options }] of missing) manager.new_model({ model_id, ...options }, unpacked(state));
+  for (const [model_id, { state, ...options }] of missing) manager.new_model({ model_id, ...options }, parsed(JSON.stringify(state)));
   // A view gives up by the clock, also if the models came while it slept: so look at once, and when all have decided.
   for (const wait of [0, 3000]) {
     await new Promise((done) => setTimeout(done, wait));
@@ -150,34 +150,43 @@ function packed(state) {
   }));
 }
 
-/** @param {any} state */
-function unpacked(state) {
-  return JSON.parse(JSON.stringify(state), (_, value) =>
+/** Read JSON in which binary values are {base64: …}.
+ * @param {string} text
+ */
+function parsed(text) {
+  return JSON.parse(text, (_, value) =>
     value?.base64 === undefined ? value : new DataView(Uint8Array.from(atob(value.base64), (c) => c.charCodeAt(0)).buffer));
+}
+
+/** What stands in for a widget's model, in a page or beside no kernel: there is nobody to save it, or to send it to.
+ * @param {Record<string, any>} values
+ * @param {(id: string) => Model} other
+ * @returns {Model}
+ */
+function standIn(values, other) {
+  const listeners = /** @type {Record<string, Set<() => void>>} */ ({});
+  return {
+    get: (name) => values[name],
+    set(name, value) {
+      if (values[name] === value) return;
+      values[name] = value;
+      for (const react of [...(listeners[`change:${name}`] ?? [])]) react();
+    },
+    on: (event, react) => (listeners[event] ??= new Set()).add(react),
+    off: (event, react) => listeners[event]?.delete(react),
+    save_changes() {},
+    widget_manager: { get_model: async (id) => other(id) },
+  };
 }
 
 /** @type {Record<string, Model>} */
 const alone = {};
 
-/** What stands in for a widget's model; there is nobody to save it, or to send it to.
+/** The stand-in for a kept widget.
  * @param {Entries} entries
  * @param {string} id
  * @returns {Model}
  */
 function modelAlone(entries, id) {
-  const values = () => (kept ??= unpacked(entries[id].state)), listeners = /** @type {Record<string, Set<() => void>>} */ ({});
-  /** @type {Record<string, any>} */
-  let kept;
-  return (alone[id] ??= {
-    get: (name) => values()[name],
-    set(name, value) {
-      if (values()[name] === value) return;
-      values()[name] = value;
-      for (const react of listeners[`change:${name}`] ?? []) react();
-    },
-    on: (event, react) => (listeners[event] ??= new Set()).add(react),
-    off: (event, react) => listeners[event]?.delete(react),
-    save_changes() {},
-    widget_manager: { get_model: async (other) => modelAlone(entries, other) },
-  });
+  return (alone[id] ??= standIn(parsed(JSON.stringify(entries[id].state)), (other) => modelAlone(entries, other)));
 }
