@@ -174,4 +174,5 @@ def test_a_training_is_seen_and_stopped_and_the_model_keeps_what_it_has(page, la
         expect(shown.get_by_text(re.compile("^Ended: "))).to_be_visible(timeout=30_000)
     told = "len(history.seconds), int(history.state is not None), live.shot['step'], int(watched.training)"
     epochs, resumable, step, mode = json.loads(in_kernel(page, f"print([{told}])"))
-    assert resumable and 20 * epochs <= step < 20 * (epochs + 1) < 40_000 and mode
+    # The stop may come behind an epoch's last step, before `fit` has noted the epoch.
+    assert resumable and 20 * epochs <= step <= 20 * (epochs + 1) < 40_000 and mode
