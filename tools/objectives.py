@@ -11,12 +11,10 @@ seconds are the processor's.
 
 from __future__ import annotations
 
-import argparse
 import functools
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +32,12 @@ from latentlab_helpers import (
     objectives,
     training,
 )
-from latentlab_helpers.files import write_whole
 from tools.claims.data import Judge, Seen
 from tools.claims.samples import frechet_distance
-from tools.weights import versions
+from tools.experiments import Experiment, carry_out
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "objectives.json"
-SIZES, SEEDS, SAMPLES = (2, 4, 8, 16, 32, 64), (0, 1), 5000
+SIZES, SEEDS, SAMPLES = (2, 4, 8, 16, 32, 64), (0,), 5000  # one seed, as the lesson says
 STEPS = 600  # an epoch's, at batch 100
 BETAS = {  # the first is tried with all seeds
     "Bernoulli": (1.0, 0.25, 4.0),
@@ -67,12 +64,9 @@ LONGER = {5: 2, 50: 10}  # times the epochs for a VAE: the time of 5 samples, an
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Experiment):
     """One training."""
 
-    group: str
-    label: str
-    seed: int
     latent_dim: int = 16
     likelihood: str = "Bernoulli"
     beta: float = 1.0
@@ -82,10 +76,6 @@ class Run:
     annealing: int = 0
     free_bits: float = 0.0
     k: int = 1
-
-    @property
-    def name(self) -> str:
-        return f"{self.group}: {self.label}, seed {self.seed}"
 
 
 def matrix() -> list[Run]:
@@ -171,8 +161,7 @@ def perform(run: Run) -> dict[str, Any]:
     training.fit(model, train.images, epochs=run.epochs, loss=loss, lr=run.lr, seed=run.seed, progress=False)
     seconds = time.process_time() - start
     measure = {"collapse": collapse, "bounds": bounds}.get(run.group, common)
-    numbers = {"seconds": seconds, **measure(model, run, test)}
-    return {"settings": asdict(run), "numbers": numbers}
+    return {"seconds": seconds, **measure(model, run, test)}
 
 
 def common(model: models.VariationalAutoencoder, run: Run, test: datasets.ImageSet) -> dict[str, Any]:
@@ -287,34 +276,7 @@ def bounds(model: models.VariationalAutoencoder, run: Run, test: datasets.ImageS
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python course.py objectives", description="Measure for notebook 06."
-    )
-    groups = ("sizes", "collapse", "likelihoods", "bounds")
-    parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(groups))
-    parser.add_argument("--fresh", action="store_true", help="measure again what is measured already")
-    asked = parser.parse_args()
-    if unknown := set(asked.groups) - set(groups):
-        parser.error(f"there is no group {', '.join(sorted(unknown))}; there are {', '.join(groups)}")
-    torch.set_num_threads(1)
-    known = {} if asked.fresh or not RESULTS.is_file() else json.loads(RESULTS.read_text("utf-8"))["runs"]
-    wanted = {run.name: run for run in matrix()}
-    known = {
-        name: one for name, one in known.items() if name in wanted and one["settings"] == asdict(wanted[name])
-    }
-    for name, run in wanted.items():
-        if name in known or (asked.groups and run.group not in asked.groups):
-            continue
-        known[name] = perform(run)
-        print(
-            name,
-            {key: value for key, value in known[name]["numbers"].items() if not isinstance(value, list)},
-            flush=True,
-        )
-        ordered = {name: known[name] for name in wanted if name in known}
-        whole = {"runs": ordered, "paper": PAPER, "versions": versions()}
-        write_whole(RESULTS, json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
-    return 0
+    return carry_out(matrix(), perform, RESULTS, "06", paper=PAPER)
 
 
 if __name__ == "__main__":
