@@ -17,7 +17,8 @@
     python course.py home URL  writes the project's address wherever one belongs
 
 (And `likelihood`, which trains for a quarter of an hour and measures log p(x) as the literature does,
-`compress`, which packs the test digits into a file by bits-back coding,
+`ladder`, which does so with codes on several levels, `compress`, which packs the test digits into a file by
+bits-back coding,
 `attributes`, which measures the digits for the attribute board, `objectives`, which trains what lesson 06
 compares, `teaching`: what a class needs, and `hosts`, which looks at the instruments in JupyterLab, Notebook
 and Voilà.)
@@ -181,7 +182,17 @@ def main():
     if sys.version_info < (3, 10):
         sys.exit(f"The course needs Python 3.10 or newer; this is {sys.version.split()[0]}.")
     tools = {"build", "weights", "claims", "likelihood", "attributes", "page", "pictures", "bench", "home"}
-    tools |= {"compress", "exercises", "grading", "hosts", "objectives", "site", "slides", "teaching"}
+    tools |= {
+        "compress",
+        "exercises",
+        "grading",
+        "hosts",
+        "ladder",
+        "objectives",
+        "site",
+        "slides",
+        "teaching",
+    }
     if len(sys.argv) < 2 or sys.argv[1] not in tools | {"lab", "test", "lint"}:
         print(__doc__)
         sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)

@@ -14,6 +14,7 @@ from torch import nn
 
 from . import (
     conditional,  # noqa: F401  adds its class to the registry
+    ladder,  # noqa: F401  likewise
     models,
 )
 from .files import shipped, write_whole

@@ -36,7 +36,13 @@ E = TypeVar("E", bound=Experiment)
 
 
 def carry_out(
-    runs: Sequence[E], perform: Callable[[E], dict[str, Any]], path: Path, lesson: str, **also: Any
+    runs: Sequence[E],
+    perform: Callable[[E], dict[str, Any]],
+    path: Path,
+    lesson: str,
+    *,
+    threads: int = 1,
+    **also: Any,
 ) -> int:
     """The command line of a lesson's runs: `python course.py NAME [GROUP …] [--fresh]`.
 
@@ -50,6 +56,8 @@ def carry_out(
         The file of results, NAME.json.
     lesson : str
         Which one rests on them.
+    threads : int
+        With one, seconds are the processor's, and two commands can stand side by side.
     **also
         What else the file holds.
     """
@@ -62,7 +70,7 @@ def carry_out(
     asked = parser.parse_args()
     if unknown := set(asked.groups) - set(groups):
         parser.error(f"there is no group {', '.join(sorted(unknown))}; there are {', '.join(groups)}")
-    torch.set_num_threads(1)  # so that seconds are the processor's, and two commands can stand side by side
+    torch.set_num_threads(threads)
     known = {} if asked.fresh or not path.is_file() else json.loads(path.read_text("utf-8"))["runs"]
     wanted = {run.name: run for run in runs}
     known = {

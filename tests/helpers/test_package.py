@@ -23,7 +23,7 @@ else:
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "latentlab_helpers"
 GROUND = {"attributes", "datasets", "devices", "distributed", "files", "models"}
-GROUND |= {"autoregressive", "conditional", "losses", "latent", "objectives", "threads"}
+GROUND |= {"autoregressive", "conditional", "ladder", "losses", "latent", "objectives", "threads"}
 MIDDLE = {"training", "checkpoints", "coding", "metrics", "results"}
 TOP = {"check", "plots", "explore"}
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "PIL", "IPython"}

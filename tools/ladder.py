@@ -1,0 +1,115 @@
+"""Train VAEs of one to three levels on binarized MNIST, measure log p(x), and write results/ladder.json.
+
+    python course.py ladder [GROUP …] [--fresh]     three hours on two cores
+
+Two groups: `depth` (the same network with codes on one, two and three levels, and one level with a wider
+network, all for the same number of epochs), and `hour` (what an hour of two cores gives). The protocol is
+that of `likelihood`: images are binarized anew whenever they are seen in training, the test images once.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from latentlab_helpers import datasets, ladder, losses, models, objectives, training
+from tools.experiments import Experiment, carry_out
+
+RESULTS = Path(__file__).resolve().parent.parent / "results" / "ladder.json"
+LITERATURE = {  # -log p(x) in nats, on MNIST binarized anew, with 5,000 importance samples
+    "VAE, one level (Burda et al. 2016)": 86.76,
+    "VAE, two levels (Burda et al. 2016)": 85.33,
+    "Ladder VAE, five levels (Sønderby et al. 2016)": 81.74,
+}
+DEPTHS: dict[str, dict[str, Any]] = {
+    "three levels": {"maps": (4, 1)},
+    "one level": {"maps": (0, 0)},
+    "two levels": {"maps": (4, 0)},
+    "one level, wider": {"maps": (0, 0), "width": 36},  # takes the time of three levels
+}
+FEW, MANY, EVERY = 100, 1000, 20  # importance samples: of each image, and of each twentieth
+
+
+@dataclass(frozen=True)
+class Run(Experiment):
+    """One training."""
+
+    maps: tuple[int, int] = (4, 1)
+    width: int = 32
+    latent_dim: int = 32
+    epochs: int = 15
+    lr: float = 3e-3
+
+
+def matrix() -> list[Run]:
+    """Every run, the most wanted ones first."""
+    return [
+        Run("hour", "three levels", 0, epochs=60),
+        *(Run("depth", label, 0, **kind) for label, kind in DEPTHS.items()),
+    ]
+
+
+def loss(model: torch.nn.Module, x: torch.Tensor, generator: torch.Generator | None = None) -> losses.Terms:
+    assert isinstance(model, ladder.LadderVariationalAutoencoder)
+    return ladder.ladder_elbo(model, objectives.binarized(x, generator), generator)
+
+
+def perform(run: Run) -> dict[str, Any]:
+    """Train, and measure log p(x) of the test images."""
+    train, test = (datasets.load("mnist", split).images for split in ("train", "test"))
+    torch.manual_seed(run.seed)
+    model = ladder.LadderVariationalAutoencoder(run.latent_dim, maps=run.maps, width=run.width)
+    start = time.process_time()
+    history = training.fit(
+        model, train, loss=loss, epochs=run.epochs, lr=run.lr, seed=run.seed, progress=False
+    )
+    seconds = time.process_time() - start
+    x = objectives.binarized(test, torch.Generator().manual_seed(0))
+    return {
+        "seconds": sum(history.seconds),
+        "seconds of all cores": seconds,
+        "weights": sum(p.numel() for p in model.parameters()),
+        **training.evaluate(model, x, ladder.ladder_elbo),
+        **measured(model, x),
+        "training loss": history.train["loss"],
+    }
+
+
+def measured(model: ladder.LadderVariationalAutoencoder, x: torch.Tensor) -> dict[str, float]:
+    """log p(x) with 1,000 samples, at a fraction of the cost.
+
+    All images are measured with 100 samples, each twentieth with 1,000 as well: the mean of the first, plus
+    what the second adds, has the mean of 1,000 samples for all images, and hardly more error.
+    """
+    quick = log_likelihood(model, x, FEW)
+    gain = log_likelihood(model, x[::EVERY], MANY, seed=1) - quick[::EVERY]
+    return {
+        "log p(x)": (quick.mean() + gain.mean()).item(),
+        "standard error": (quick.var() / len(quick) + gain.var() / len(gain)).sqrt().item(),
+        "gain": gain.mean().item(),
+    }
+
+
+def log_likelihood(
+    model: ladder.LadderVariationalAutoencoder, x: torch.Tensor, k: int, seed: int = 0
+) -> torch.Tensor:
+    """The importance-weighted bound on log p(x) of each image (arXiv:1509.00519), float64, (n,)."""
+    noise, bounds = torch.Generator().manual_seed(seed), []
+    with models.evaluating(model):
+        for part in x.split(50):
+            weights = [model.log_weights(part, min(20, k), noise).double() for _ in range(math.ceil(k / 20))]
+            bounds.append(torch.cat(weights).logsumexp(0) - math.log(sum(map(len, weights))))
+    return torch.cat(bounds)
+
+
+def main() -> int:
+    return carry_out(matrix(), perform, RESULTS, "06", threads=2, literature=LITERATURE)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
