@@ -18,6 +18,7 @@
 
 (And `likelihood`, which trains for a quarter of an hour and measures log p(x) as the literature does,
 `compress`, which packs the test digits into a file by bits-back coding,
+`subset`, which cuts the shipped part of Fashion-MNIST,
 `attributes`, which measures the digits for the attribute board, `objectives`, which trains what lesson 06
 compares, `teaching`: what a class needs, and `hosts`, which looks at the instruments in JupyterLab, Notebook
 and Voilà.)

@@ -18,7 +18,7 @@ if sys.platform == "linux" and "OMP_WAIT_POLICY" not in os.environ:
 __all__ = [
     "attributes", "autoregressive", "check", "checkpoints", "coding", "conditional", "datasets", "devices",
     "distributed", "explore", "files", "latent", "losses", "metrics", "models", "objectives", "plots",
-    "results", "threads", "training",
+    "results", "shapes", "threads", "training",
 ]  # fmt: skip
 
 
