@@ -16,12 +16,16 @@
     python course.py bench     measures how fast the course is on this machine
     python course.py home URL  writes the project's address wherever one belongs
 
-(And `likelihood`, which trains for a quarter of an hour and measures log p(x) as the literature does,
-`ladder`, which does so with codes on several levels, `compress`, which packs the test digits into a file by
-bits-back coding,
-`attributes`, which measures the digits for the attribute board, `objectives`, which trains what lesson 06
-compares, `teaching`: what a class needs, and `hosts`, which looks at the instruments in JupyterLab, Notebook
-and Voilà.)
+And what measures, for a lesson or a page of the docs:
+
+    python course.py attributes  the digits of the attribute board
+    python course.py compress    how small a file bits-back coding makes of the test digits
+    python course.py hosts       the instruments in JupyterLab, Notebook and Voilà
+    python course.py ladder      log p(x) of VAEs with codes on several levels
+    python course.py likelihood  log p(x) of a VAE, as the literature measures it
+    python course.py objectives  what lesson 06 compares
+    python course.py subset      cuts the shipped part of Fashion-MNIST
+    python course.py teaching    what a class needs
 
 The first call makes an environment beside this file and installs everything into it; what follows
 the command goes on to the tool that does the work. LATENTLAB_ENV names another folder for it.

@@ -16,10 +16,29 @@ if sys.platform == "linux" and "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "6000")
 
 __all__ = [
-    "attributes", "autoregressive", "check", "checkpoints", "coding", "conditional", "datasets",
-    "devices", "distributed", "explore", "files", "ladder", "latent", "losses", "metrics", "models",
-    "objectives", "plots", "results", "threads", "training",
-]  # fmt: skip
+    "attributes",
+    "autoregressive",
+    "check",
+    "checkpoints",
+    "coding",
+    "conditional",
+    "datasets",
+    "devices",
+    "distributed",
+    "explore",
+    "files",
+    "ladder",
+    "latent",
+    "losses",
+    "metrics",
+    "models",
+    "objectives",
+    "plots",
+    "results",
+    "shapes",
+    "threads",
+    "training",
+]
 
 
 def __getattr__(name: str) -> ModuleType:

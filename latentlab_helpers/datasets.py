@@ -1,21 +1,26 @@
 """A data set as two tensors, images and labels.
 
 The files lie as they were published, in the repository (`data/`) or in the installed package. They are read
-into memory from there once their checksums hold; nothing is unpacked on the disk.
+into memory from there once their checksums hold; nothing is unpacked on the disk. Larger sets are fetched by
+torchvision, which has their checksums, and a small colour set is drawn.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import importlib
+import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from .files import shipped
+from . import shapes
+from .files import PACKAGE, shipped
 
 
 class DataError(RuntimeError):
@@ -87,7 +92,35 @@ _SOURCES = {
             ),
         },
     ),
+    # Xiao, Rasul and Vollgraf, "Fashion-MNIST", arXiv:1708.07747; the part that tools/subset.py cut
+    "fashion": _Source(
+        folder="data/fashion",
+        image_shape=(1, 28, 28),
+        classes=(
+            "T-shirt/top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
+        ),
+        files={
+            "train": (
+                ("train-images-idx3-ubyte.gz", "d3fad0f4ef7cc0756f0afd2590b432a1"),
+                ("train-labels-idx1-ubyte.gz", "d969641a9267a254f8e0469110fc9a92"),
+            ),
+            "test": (
+                ("t10k-images-idx3-ubyte.gz", "9bcb76ea299a90e8109f62a570a44490"),
+                ("t10k-labels-idx1-ubyte.gz", "830cd04f764a01b1824d30ff5dbaeeb3"),
+            ),
+        },
+    ),
 }
+_DRAWN = {"train": (10_000, 0), "test": (2_000, 1)}  # of the shapes: how many, and the seed
 
 
 def load(name: str = "mnist", split: str = "train", device: torch.device | str = "cpu") -> ImageSet:
@@ -96,7 +129,12 @@ def load(name: str = "mnist", split: str = "train", device: torch.device | str =
     Parameters
     ----------
     name : str
-        The data set; the course has "mnist", 60,000 training and 10,000 test images of 28 × 28 pixels.
+        The data set. The course has "mnist", 60,000 training and 10,000 test images of 28 × 28 pixels;
+        "fashion", of Fashion-MNIST the first 1,000 and 200 images of each class; and "shapes", 10,000 and
+        2,000 images of 3 × 32 × 32 that it draws (`shapes.draw`). torchvision fetches "fashion-all"
+        (60,000 and 10,000; 31 MB) and "cifar10" (50,000 and 10,000 of 3 × 32 × 32; 170 MB) the first time,
+        into the repository's `data/`, for an installed course into `~/.cache/latentlab`, or where the
+        environment variable `LATENTLAB_DATA` says.
     split : str
         "train" or "test".
     device : torch.device or str
@@ -113,17 +151,21 @@ def load(name: str = "mnist", split: str = "train", device: torch.device | str =
     ValueError
         For a data set or a split that doesn't exist, with those that do.
     DataError
-        If a file is missing, truncated or altered.
+        If a file is missing, truncated or altered, or can't be fetched.
 
     Notes
     -----
-    Notebook 01 looks at what it returns; all notebooks begin with it.
+    Notebook 01 looks at what it returns; all notebooks begin with it. Notebook 09 has the others.
     """
-    if name not in _SOURCES:
-        raise ValueError(f"there is no data set {name!r}; the course has: {', '.join(_SOURCES)}")
+    if name not in (known := (*_SOURCES, *_MADE)):
+        raise ValueError(f"there is no data set {name!r}; the course has: {', '.join(known)}")
+    splits = _SOURCES[name].files if name in _SOURCES else _DRAWN
+    if split not in splits:
+        raise ValueError(f"there is no split {split!r}; ask for {' or '.join(map(repr, splits))}")
+    if name in _MADE:
+        made = _MADE[name](split)
+        return ImageSet(made.images.to(device), made.labels.to(device), made.classes)
     source = _SOURCES[name]
-    if split not in source.files:
-        raise ValueError(f"there is no split {split!r}; ask for {' or '.join(map(repr, source.files))}")
     images, labels = (_read(shipped(source.folder) / file, md5) for file, md5 in source.files[split])
     return ImageSet(images.view(-1, *source.image_shape).to(device), labels.long().to(device), source.classes)
 
@@ -209,3 +251,47 @@ def _read(path: Path, md5: str) -> torch.Tensor:
     dimensions = content[3]
     shape = struct.unpack_from(f">{dimensions}I", content, offset=4)
     return torch.frombuffer(content, dtype=torch.uint8, offset=4 + 4 * dimensions).view(shape)
+
+
+def _shapes(split: str) -> ImageSet:
+    n, seed = _DRAWN[split]
+    drawn = shapes.draw(n, seed)
+    return ImageSet(drawn.images, drawn.labels, shapes.CLASSES)
+
+
+def _fashion(split: str) -> ImageSet:
+    found = _fetched("FashionMNIST", split)
+    return ImageSet(found.data[:, None], found.targets, tuple(found.classes))
+
+
+def _cifar10(split: str) -> ImageSet:
+    """Krizhevsky, "Learning multiple layers of features from tiny images" (2009)."""
+    found = _fetched("CIFAR10", split)
+    images = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()
+    return ImageSet(images, torch.tensor(found.targets), tuple(found.classes))
+
+
+_MADE: dict[str, Callable[[str], ImageSet]] = {
+    "shapes": _shapes,
+    "fashion-all": _fashion,
+    "cifar10": _cifar10,
+}
+
+
+def _fetched(kind: str, split: str) -> Any:
+    """A data set of torchvision's, which checks the files, and fetches them if they aren't there."""
+    try:
+        there = importlib.import_module("torchvision.datasets")  # which nothing else of the course needs
+    except ImportError as error:
+        raise DataError(f"{kind} is fetched by torchvision: install it (pip install torchvision)") from error
+    here = PACKAGE.parent / "data"
+    default = here if (PACKAGE.parent / "course.py").is_file() else Path.home() / ".cache" / "latentlab"
+    folder = Path(os.environ.get("LATENTLAB_DATA") or default)
+    try:
+        return getattr(there, kind)(folder, train=split == "train", download=True)
+    except (OSError, RuntimeError, EOFError) as error:
+        why = " ".join(str(error).split())
+        raise DataError(
+            f"{kind} is not in {folder}, and can't be fetched ({why}). Go online once, or name a folder that "
+            'has it in LATENTLAB_DATA. Without a network there are "fashion" and "shapes".'
+        ) from error

@@ -2,7 +2,10 @@ import gzip
 import hashlib
 import shutil
 import struct
+import sys
+from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -61,6 +64,66 @@ def test_the_checksums_are_torchvisions_and_those_in_the_data_readme():
     assert sorted(listed) == sorted(torchvision.datasets.MNIST.resources)
     for file, md5 in listed:
         assert f"| {file} | {(FILES / file).stat().st_size} | {md5} |" in text
+
+
+@pytest.mark.parametrize("split, each", [("train", 1000), ("test", 200)])
+def test_the_part_of_fashion_mnist_is_balanced_and_as_it_was_published(split, each):
+    data = datasets.load("fashion", split)
+    assert data.images.shape == (10 * each, 1, 28, 28) and data.images.dtype == torch.uint8
+    assert data.labels.bincount().tolist() == [each] * 10
+    assert list(data.classes) == torchvision.datasets.FashionMNIST.classes
+    text = (FILES.parents[1] / "README.md").read_text("utf-8")
+    for file, md5 in datasets._SOURCES["fashion"].files[split]:
+        size = files.shipped(f"data/fashion/{file}").stat().st_size
+        assert f"| {file} | {size} | {md5} |" in text
+    assert sum(path.stat().st_size for path in files.shipped("data/fashion").iterdir()) < 6e6
+
+
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    """A folder for what is fetched, and no way to fetch it."""
+
+    def refuse(*args, **kwargs):
+        raise URLError("no network")
+
+    monkeypatch.setenv("LATENTLAB_DATA", str(tmp_path))
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["cifar10", "fashion-all"])
+def test_without_a_network_what_is_fetched_says_what_to_do(name, offline):
+    with pytest.raises(
+        datasets.DataError, match='can.t be fetched.*LATENTLAB_DATA.*"fashion" and "shapes"'
+    ) as raised:
+        datasets.load(name)
+    assert str(offline) in str(raised.value)
+    with pytest.raises(ValueError, match="ask for 'train' or 'test'"):
+        datasets.load(name, "validation")
+
+
+def test_without_torchvision_it_says_what_to_install(offline, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchvision.datasets", None)
+    with pytest.raises(datasets.DataError, match="pip install torchvision"):
+        datasets.load("cifar10")
+
+
+def test_what_torchvision_has_comes_as_an_image_set(offline, monkeypatch):
+    """CIFAR-10 in torchvision's form, (n, height, width, channels), with three images in place of 50,000."""
+    pixels = np.arange(3 * 32 * 32 * 3, dtype=np.uint8).reshape(3, 32, 32, 3)
+    asked = []
+
+    class Three:
+        def __init__(self, folder, *, train, download):
+            asked.append((folder, train, download))
+            self.data, self.targets, self.classes = pixels, [1, 0, 1], ["airplane", "automobile"]
+
+    monkeypatch.setattr(torchvision.datasets, "CIFAR10", Three)
+    data = datasets.load("cifar10", "test")
+    assert asked == [(offline, False, True)]
+    assert data.images.shape == (3, 3, 32, 32) and data.images.is_contiguous()
+    assert torch.equal(data.images[2, 1], torch.from_numpy(pixels[2, :, :, 1]))
+    assert data.labels.tolist() == [1, 0, 1] and data.class_name(1) == "automobile"
 
 
 def test_what_is_loaded_may_be_changed_and_is_whole_again_the_next_time(test):

@@ -22,8 +22,22 @@ else:
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "latentlab_helpers"
-GROUND = {"attributes", "datasets", "devices", "distributed", "files", "models"}
-GROUND |= {"autoregressive", "conditional", "ladder", "losses", "latent", "objectives", "threads"}
+GROUND = {
+    "attributes",
+    "autoregressive",
+    "conditional",
+    "datasets",
+    "devices",
+    "distributed",
+    "files",
+    "ladder",
+    "latent",
+    "losses",
+    "models",
+    "objectives",
+    "shapes",
+    "threads",
+}
 MIDDLE = {"training", "checkpoints", "coding", "metrics", "results"}
 TOP = {"check", "plots", "explore"}
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "PIL", "IPython"}
@@ -172,6 +186,7 @@ import sys
 from latentlab_helpers import checkpoints, datasets, files
 assert "installed" in str(files.PACKAGE), files.PACKAGE
 assert [len(datasets.load("mnist", split).images) for split in ("train", "test")] == [60000, 10000]
+assert [len(datasets.load("fashion", split).images) for split in ("train", "test")] == [10000, 2000]
 assert "torchvision" not in sys.modules, "the course has no need of it"
 for name in checkpoints.names():
     checkpoints.load(name)

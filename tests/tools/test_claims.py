@@ -542,7 +542,7 @@ def test_the_digest_of_the_code_sees_code_and_nothing_else(tmp_path):
 
 
 def test_the_digest_is_of_all_that_a_run_imports():
-    """Whatever the measuring files import of the course, in turn, but for rules, weights and paths."""
+    """Whatever the measuring files import of the course, but for rules, weights, paths and other data."""
     reached, waiting = set(), ["tools/claims/runs.py", "tools/claims/calibration.py"]
     while waiting:
         name = waiting.pop()
@@ -555,7 +555,8 @@ def test_the_digest_is_of_all_that_a_run_imports():
                     path = one.replace(".", "/") + ".py"
                     if (ROOT / path).is_file() and path not in reached | set(waiting):
                         waiting.append(path)
-    apart = {f"latentlab_helpers/{name}.py" for name in ("files", "checkpoints", "conditional", "results")}
+    names = ("files", "checkpoints", "conditional", "results", "shapes")
+    apart = {f"latentlab_helpers/{name}.py" for name in names}
     assert reached - apart - {"tools/claims/rules.py"} == set(tool.MEASURED_BY)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -13,19 +12,13 @@ from torch import nn
 from latentlab_helpers import attributes, datasets, losses, models, training
 from tools.claims.rules import ATTRIBUTES
 
-FOLDER = Path(__file__).resolve().parents[2] / "data"
 MEASURED_ON = 5_000  # training images, of which attributes are measured
 
 
 @functools.cache
 def images(name: str, split: str) -> datasets.ImageSet:
-    """Fashion-MNIST isn't in the repository: torchvision takes the originals in data/, or fetches them."""
-    if name == "mnist":
-        return datasets.load(name, split)
-    from torchvision.datasets import FashionMNIST
-
-    found = FashionMNIST(FOLDER, train=split == "train", download=True)
-    return datasets.ImageSet(found.data[:, None], found.targets, tuple(found.classes))
+    """All of a data set: of Fashion-MNIST not the part that is shipped."""
+    return datasets.load("fashion-all" if name == "fashion" else name, split)
 
 
 @functools.cache
