@@ -26,28 +26,34 @@ function movingMap(digits, count, label) {
   let clouds = new Float32Array();
   let began = 0, drawn = 0;
   const still = matchMedia("(prefers-reduced-motion: reduce)");
-  /** @param {Float32Array} places */
-  const draw = (places) => {
-    // The middle and the reach are those of most: a few that lie far out stay out of the picture.
-    const [x, y] = [0, 1].map((k) => {
-      const sorted = Float32Array.from({ length: count }, (_, i) => places[2 * i + k]).sort();
-      const [low, high] = [sorted[Math.floor(0.01 * count)], sorted[Math.ceil(0.99 * count) - 1]];
-      const reach = Math.max(high - low, 1e-6) * 1.15;
-      return { low: (low + high - reach) / 2, reach };
-    });
+  // The middle and the reach are those of most: a few that lie far out stay out of the picture.
+  const view = (/** @type {Float32Array} */ places) => [0, 1].map((k) => {
+    const sorted = Float32Array.from({ length: count }, (_, i) => places[2 * i + k]).sort();
+    const [low, high] = [sorted[Math.floor(0.01 * count)], sorted[Math.ceil(0.99 * count) - 1]];
+    const reach = Math.max(high - low, 1e-6) * 1.15;
+    return { low: (low + high - reach) / 2, reach };
+  });
+  /** @param {Float32Array} places
+   * @param {ReturnType<typeof view>} seen
+   */
+  const spotsOf = (places, [x, y]) => Array.from({ length: count }, (_, i) => /** @type {[number, number]} */ (
+    [((places[2 * i] - x.low) / x.reach) * side, side - ((places[2 * i + 1] - y.low) / y.reach) * side]));
+  // What is seen, and who has room: worked out once for each shot, since the frames between only lead there.
+  let [start, end] = [view(from), view(to)], alone = /** @type {boolean[]} */ ([]);
+  const draw = (/** @type {number} */ t) => {
+    const between = (/** @type {number} */ a, /** @type {number} */ b) => a + t * (b - a);
+    const seen = start.map(({ low, reach }, k) => ({ low: between(low, end[k].low), reach: between(reach, end[k].reach) }));
+    const spots = spotsOf(from.map((value, i) => between(value, to[i])), seen);
     context.fillStyle = "#fff";
     context.fillRect(0, 0, side, side);
     context.lineWidth = 1.5;
-    const spots = Array.from({ length: count }, (_, i) => /** @type {[number, number]} */ (
-      [((places[2 * i] - x.low) / x.reach) * side, side - ((places[2 * i + 1] - y.low) / y.reach) * side]));
-    const alone = roomy(spots, wide);
     spots.forEach(([across, down], i) => {
       context.fillStyle = digits.colour(i);
       if (!alone[i]) return context.fillRect(across - 3, down - 3, 6, 6);
       if (!clouds.length) return;
       context.strokeStyle = digits.colour(i);
       context.beginPath(); // one sigma each way
-      context.ellipse(across, down, (clouds[2 * i] * side) / x.reach, (clouds[2 * i + 1] * side) / y.reach, 0, 0, 2 * Math.PI);
+      context.ellipse(across, down, (clouds[2 * i] * side) / seen[0].reach, (clouds[2 * i + 1] * side) / seen[1].reach, 0, 0, 2 * Math.PI);
       context.globalAlpha = 0.06;
       context.fill();
       context.globalAlpha = 0.4;
@@ -60,7 +66,7 @@ function movingMap(digits, count, label) {
   };
   const frame = (/** @type {number} */ now) => {
     const t = still.matches ? 1 : Math.min(1, (now - began) / 120);
-    draw(from.map((value, i) => value + t * (to[i] - value)));
+    draw(t);
     drawn = t < 1 ? requestAnimationFrame(frame) : 0;
   };
   return {
@@ -72,6 +78,8 @@ function movingMap(digits, count, label) {
       clouds = spreads;
       from = to.length && to.some(Boolean) ? to : places;
       [to, began] = [places, performance.now()];
+      [start, end] = [view(from), view(to)];
+      alone = roomy(spotsOf(to, end), wide);
       if (!drawn) drawn = requestAnimationFrame(frame);
     },
     stop: () => cancelAnimationFrame(drawn),
