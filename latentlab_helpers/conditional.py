@@ -1,4 +1,4 @@
-"""A VAE whose decoder is told the class, and its loss, for images of which some or all have a label."""
+"""A VAE that is told the class, and its loss, for images of which some or all have a label."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from .losses import Terms, bernoulli_log_likelihood, kl_per_dimension
-from .models import KINDS, VariationalAutoencoder
+from .models import KINDS, VariationalAutoencoder, _checked
 
 UNKNOWN = -1  # the label of an image that has none
 
 
 class ConditionalVariationalAutoencoder(VariationalAutoencoder):
-    """A VAE that decodes a code and a class: p(x|y,z), with q(z|x) as in a VAE, and q(y|x), a classifier.
+    """A VAE that is told the class: p(x|y,z) and q(z|x,y), and q(y|x), a classifier for images without label.
 
-    The encoder doesn't see the label, so images have their place in the latent space with or without one.
+    The label joins each network where its first fully connected layer is, as one number for each class.
 
     Parameters
     ----------
@@ -41,12 +41,11 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
 
     References
     ----------
-    Kingma et al., "Semi-Supervised Learning with Deep Generative Models", arXiv:1406.5298, model M2, whose
-    q(z|x,y) sees the label.
+    Kingma et al., "Semi-Supervised Learning with Deep Generative Models", arXiv:1406.5298, model M2.
 
     Notes
     -----
-    Not yet in a notebook.
+    Notebook 07 writes it out.
     """
 
     def __init__(
@@ -66,12 +65,43 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
             raise ValueError(f"classes must be 2 or more, not {classes!r}")
         self.classes = classes
         self.config["classes"] = classes
-        first = self.decoder[0]
-        assert isinstance(first, nn.Linear)
-        self.decoder[0] = nn.Linear(latent_dim + classes, first.out_features)
+        for network, at in ((self.encoder, _first_linear(self.encoder)), (self.decoder, 0)):
+            first = network[at]
+            assert isinstance(first, nn.Linear)
+            network[at] = nn.Linear(first.in_features + classes, first.out_features)
         self.classifier = nn.Sequential(
             nn.Flatten(), nn.Linear(math.prod(image_shape), 400), nn.ReLU(), nn.Linear(400, classes)
         )
+
+    def encode(
+        self, x: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encode images of known classes, or of those that the classifier takes for most probable.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            As for `Autoencoder.encode`.
+        labels : torch.Tensor, optional
+            As for `decode`.
+
+        Returns
+        -------
+        mu, logvar : torch.Tensor
+            Mean and log-variance of q(z|x,y), each (batch, latent_dim).
+
+        Raises
+        ------
+        ValueError
+            As `Autoencoder.encode`.
+        """
+        x = _checked(x, self)
+        if labels is None:
+            labels = self.classifier(x).argmax(1)
+        at = _first_linear(self.encoder)
+        seen = self.encoder[:at](x)
+        mu, logvar = self.encoder[at:](self._told(seen, labels)).float().chunk(2, dim=1)
+        return mu, logvar
 
     def logits(self, z: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Decode codes and classes.
@@ -81,14 +111,14 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         z : torch.Tensor
             Codes, (batch, latent_dim).
         labels : torch.Tensor
-            int64, (batch,), each from 0 to classes - 1.
+            As for `decode`.
 
         Returns
         -------
         torch.Tensor
             float32 logits of the pixels, (batch, channels, height, width).
         """
-        return self.decoder(torch.cat([z, F.one_hot(labels, self.classes).to(z.dtype)], dim=1)).float()
+        return self.decoder(self._told(z, labels)).float()
 
     def decode(  # type: ignore[override]
         self, z: torch.Tensor, labels: torch.Tensor
@@ -142,8 +172,12 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
         mu, logvar : torch.Tensor
             What `encode` gives.
         """
-        mu, logvar = self.encode(x)
+        mu, logvar = self.encode(x, labels)
         return self.logits(self.reparameterize(mu, logvar, generator), labels), mu, logvar
+
+    def _told(self, values: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Rows of numbers, and behind each its label: 1 for its class, 0 for the others."""
+        return torch.cat([values, F.one_hot(labels, self.classes).to(values.dtype)], dim=1)
 
 
 def conditional_elbo(
@@ -153,10 +187,11 @@ def conditional_elbo(
     labels: torch.Tensor,
     *,
     alpha: float = 10.0,
+    beta: float = 1.0,
 ) -> Terms:
     """The loss of a conditional VAE: -log p(x,y) is below it where y is known, -log p(x) where it isn't.
 
-    A missing label is marginalized: each class is decoded, and weighed by q(y|x).
+    A missing label is summed over: the image is encoded and decoded with each class, weighed by q(y|x).
 
     Parameters
     ----------
@@ -171,6 +206,8 @@ def conditional_elbo(
     alpha : float
         The weight of the classifier's cross-entropy on images with a label. The bound leaves it out: a known
         label teaches q(y|x) nothing.
+    beta : float
+        The weight of the KL of z; with 1, and alpha 0, the loss is the bound.
 
     Returns
     -------
@@ -184,24 +221,28 @@ def conditional_elbo(
 
     Notes
     -----
-    Not yet in a notebook.
+    Notebook 07 writes it out.
     """
-    mu, logvar = model.encode(x)
-    z, kl = model.reparameterize(mu, logvar, generator), kl_per_dimension(mu, logvar).sum(1)
     known, scores = labels != UNKNOWN, model.classifier(x).float().log_softmax(1)
     of_known = F.one_hot(labels.clamp(min=0), model.classes).to(scores.dtype)
     belief = torch.where(known[:, None], of_known, scores.exp())  # q(y|x), or what is known
-    # (image, class) of all that must be decoded: one class of an image with a label, all of another
+    # (image, class) of all that is summed over: one class of an image with a label, all of another
     image, label = (~known[:, None] | (of_known > 0)).nonzero(as_tuple=True)
-    expected = -bernoulli_log_likelihood(model.logits(z[image], label), x[image])
+    logits, mu, logvar = model(x[image], label, generator)
+    share = belief[image, label] / len(x)
     terms = {
-        "reconstruction": (belief[image, label] * expected).sum() / len(x),
-        "kl": kl.mean(),
+        "reconstruction": -(share * bernoulli_log_likelihood(logits, x[image])).sum(),
+        "kl": (share * kl_per_dimension(mu, logvar).sum(1)).sum(),
         "kl_label": math.log(model.classes) - torch.special.entr(belief).sum() / len(x),
         "classification": -(known[:, None] * of_known * scores).sum() / len(x),
     }
-    bound = terms["reconstruction"] + terms["kl"] + terms["kl_label"]
+    bound = terms["reconstruction"] + beta * terms["kl"] + terms["kl_label"]
     return {"loss": bound + alpha * terms["classification"], **terms}
+
+
+def _first_linear(network: nn.Sequential) -> int:
+    """Where a network's first fully connected layer is."""
+    return next(i for i, layer in enumerate(network) if isinstance(layer, nn.Linear))
 
 
 KINDS[ConditionalVariationalAutoencoder.__name__] = ConditionalVariationalAutoencoder

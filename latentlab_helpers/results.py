@@ -18,7 +18,8 @@ def load(name: str) -> dict[str, Any]:
     Parameters
     ----------
     name : str
-        "claims", "objectives", "bench", "attributes", "coding": the command of `course.py` that wrote it.
+        "claims", "objectives", "conditional", "bench", "attributes", "coding": the command of
+        `course.py` that wrote it.
 
     Returns
     -------

@@ -37,6 +37,7 @@ THUMBNAILS = {
     "04_latent_space": 1,
     "05_latent_arithmetic": 2,
     "06_latent_size_and_loss": 4,
+    "07_conditional_vae": 1,
 }
 THUMBNAIL = (320, 160)  # pixels, twice what the README shows
 

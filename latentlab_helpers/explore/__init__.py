@@ -1,4 +1,4 @@
-"""The instruments: sliders, pad, morph, board, drawing and trainer, on any model that encodes and decodes.
+"""The instruments: sliders, pad, morph, boards, drawing and trainer, on any model that encodes and decodes.
 
 Each is an ipywidgets widget, and one call makes it (`factories`). The models are one model or, where several
 are compared, a dictionary of them by name; the data is an `ImageSet` of any classes and channels, by default
@@ -9,11 +9,12 @@ browser doesn't know. `widgets` holds the state that both share; `live` shows a 
 """
 
 from .adapter import POOL
-from .factories import attribute_board, attribute_vectors, draw, latent_sliders, morph, pad
+from .factories import attribute_board, attribute_vectors, draw, latent_sliders, morph, pad, style_board
 from .live import Trainer, trainer
-from .widgets import AttributeBoard, Draw, Instrument, LatentSliders, Morph, Pad, front_end
+from .widgets import AttributeBoard, Draw, Instrument, LatentSliders, Morph, Pad, StyleBoard, front_end
 
 __all__ = [
-    "POOL", "AttributeBoard", "Draw", "Instrument", "LatentSliders", "Morph", "Pad", "Trainer",
-    "attribute_board", "attribute_vectors", "draw", "front_end", "latent_sliders", "morph", "pad", "trainer",
+    "POOL", "AttributeBoard", "Draw", "Instrument", "LatentSliders", "Morph", "Pad", "StyleBoard",
+    "Trainer", "attribute_board", "attribute_vectors", "draw", "front_end", "latent_sliders", "morph", "pad",
+    "style_board", "trainer",
 ]  # fmt: skip

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from ..datasets import ImageSet, check_images, load, to_float
@@ -30,6 +33,8 @@ class Subjects:
         The first 500 of its images are offered; None stands for MNIST's test set.
     wanted : sequence of (image, label)
         Images to offer in any case: an image of the data, its number, or None for the first of that label.
+    told : bool
+        Whether `decode` takes codes and classes. Each model is then a `Told`.
 
     Attributes
     ----------
@@ -56,7 +61,13 @@ class Subjects:
         If the models and the data don't go together, or a model has diverged.
     """
 
-    def __init__(self, models: Models, data: ImageSet | None, wanted: Sequence[tuple[Wanted, int]] = ()):
+    def __init__(
+        self,
+        models: Models,
+        data: ImageSet | None,
+        wanted: Sequence[tuple[Wanted, int]] = (),
+        told: bool = False,
+    ):
         named = models if isinstance(models, Mapping) else {"model": models}
         several = {str(name): model for name, model in named.items()}
         if not several:
@@ -77,6 +88,10 @@ class Subjects:
             self.positions.append(rows.index(row))
         self.images, self.labels = data.images[rows].cpu(), data.labels[rows].tolist()
         self.classes, self.class_name = list(data.classes), data.class_name
+        if told:
+            count = len(data.classes) or int(data.labels.max()) + 1
+            known = torch.tensor(self.labels)
+            several = {name: Told(model, count, known) for name, model in several.items()}
         codes = [self._codes(name, model) for name, model in several.items()]
         self.mu, self.logvar = [mu for mu, _ in codes], [logvar for _, logvar in codes]
         ends = [_ends(mu, logvar) for mu, logvar in codes]
@@ -131,6 +146,42 @@ class Subjects:
                 # Four calls up is the reader's line, beyond adapter, widget and factory.
                 warnings.warn(f"the kernel computes the {part} of {name}: {error}", stacklevel=4)
         return found
+
+
+class Told(nn.Module):
+    """A model that is told the class, as one of longer codes: z, and then 1 for the class, 0 for the others.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Its `decode` takes codes and labels; its `encode` takes images, or images and labels.
+    classes : int
+        How many classes there are.
+    labels : torch.Tensor
+        int64, (n,): of the images that will be encoded.
+    """
+
+    def __init__(self, model: Any, classes: int, labels: torch.Tensor):
+        super().__init__()
+        self.model, self.classes, self.labels = model, classes, labels
+
+    @property
+    def decoder(self) -> Any:
+        """The layers that a browser computes, if z and the class go into them as they stand here."""
+        return getattr(self.model, "decoder", None)
+
+    def encode(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | torch.Tensor:
+        labels = self.labels.to(x.device)
+        asks = len(inspect.signature(self.model.encode).parameters) > 1
+        encode = (lambda x: self.model.encode(x, labels)) if asks else self.model.encode
+        mu, logvar = posterior(SimpleNamespace(encode=encode), x)  # type: ignore[arg-type]
+        told = F.one_hot(labels, self.classes).to(mu.dtype)
+        code = torch.cat([mu, told], dim=1)
+        return code if logvar is None else (code, torch.cat([logvar, torch.zeros_like(told)], dim=1))
+
+    def decode(self, code: torch.Tensor) -> torch.Tensor:
+        z, told = code[:, : -self.classes], code[:, -self.classes :]
+        return self.model.decode(z, told.argmax(dim=1))
 
 
 def encoded(model: nn.Module, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:

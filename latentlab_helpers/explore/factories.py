@@ -14,7 +14,7 @@ from ..datasets import ImageSet, to_float
 from ..latent import attribute_vector, grid, lerp, rank_dimensions, traversal
 from ..losses import kl_per_dimension
 from .adapter import POOL, Models, Subjects, Wanted, decoded, finite
-from .widgets import AttributeBoard, Draw, LatentSliders, Morph, Pad
+from .widgets import AttributeBoard, Draw, LatentSliders, Morph, Pad, StyleBoard
 
 STEPS = 9  # images in a row of a still picture
 Data = ImageSet | None
@@ -59,14 +59,6 @@ def latent_sliders(
     order = rank_dimensions(mu, logvar).tolist() if dimensions is None else [int(i) for i in dimensions]
     if not order or min(order) < 0 or max(order) >= size:
         raise ValueError(f"dimensions must lie between 0 and {size - 1}, not {order}")
-    if logvar is None:
-        use = [f"sd {value:.2g}" for value in mu.std(dim=0, correction=0)]
-        mean = mu.mean(dim=0)
-        values, axes = torch.linalg.eigh(mu.T.double().cov(correction=0).view(size, size))
-        factor = axes * values.clamp(min=0).sqrt()  # factor @ factor.T is the covariance, of whatever rank
-    else:
-        use = [f"KL {value:.1f}" for value in kl_per_dimension(mu, logvar).mean(dim=0)]
-        mean, factor = torch.zeros(size), torch.eye(size)
     ends = [torch.linspace(float(subjects.low[0][i]), float(subjects.high[0][i]), STEPS) for i in order[:6]]
     still = [decoded(model, traversal(begin, i, values)) for i, values in zip(order, ends, strict=False)]
     return LatentSliders(
@@ -79,9 +71,60 @@ def latent_sliders(
         z=begin.tolist(),
         start=begin.tolist(),
         order=order,
-        use=use,
-        mean=mean.tolist(),
-        factor=factor.float().numpy().tobytes(),
+        **_axes(mu, logvar),
+    )
+
+
+def style_board(model: nn.Module, data: Data = None, *, digit: Wanted = None) -> StyleBoard:
+    """Make a slider for each number of the style, beside one image of each class in that style.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        One that is told the class: `decode` takes codes and labels, `encode` images, and labels if it can.
+    data : ImageSet, optional
+        uint8 images; the reader takes the handwriting of one of the first 500. By default MNIST's test set.
+    digit : torch.Tensor or int, optional
+        The image to begin with: one of the data, or its number. By default the first of class 3.
+
+    Returns
+    -------
+    StyleBoard
+        Python reads, sets and observes the code `z`, its numbers `z1`, `z2`, …, and the class, `label`.
+
+    Raises
+    ------
+    ValueError
+        If the model and the data don't go together, or the image isn't in the data.
+
+    Notes
+    -----
+    Used in notebook 07.
+    """
+    subjects = Subjects(model, data, [(digit, 3)], told=True)
+    model, mu, logvar = subjects.only("style_board"), subjects.mu[0], subjects.logvar[0]
+    (position,), classes = subjects.positions, model.classes
+    size = mu.shape[1] - classes
+    style, spread = mu[:, :size], None if logvar is None else logvar[:, :size]
+    rows = [position, *(i for i in range(len(mu)) if i != position)][:5]
+    shown = torch.eye(classes)[: STEPS + 1]  # of many classes the first ten
+    still = [
+        torch.cat([to_float(subjects.images[i])[None], decoded(model, _beside(style[i], shown))])
+        for i in rows
+    ]
+    return StyleBoard(
+        subjects,
+        "Style board",
+        still,
+        f"Rows of images. Each begins with a real one; the others are decoded by {subjects.names} from its "
+        f"code, as each of {len(shown)} classes.",
+        singles=[f"z{i + 1}" for i in range(size)],
+        z=style[position].tolist(),
+        start=style[position].tolist(),
+        order=rank_dimensions(style, spread).tolist(),
+        label=subjects.labels[position],
+        digit=position,
+        **_axes(style, spread),
     )
 
 
@@ -277,6 +320,25 @@ def attribute_vectors(mu: torch.Tensor, values: Vectors) -> dict[str, torch.Tens
     """
     keep = ~torch.stack([*values.values()]).isnan().any(dim=0)
     return {name: attribute_vector(mu[keep], value[keep]) for name, value in values.items()}
+
+
+def _axes(mu: torch.Tensor, logvar: torch.Tensor | None) -> dict[str, Any]:
+    """What each latent dimension carries, in words, and how random codes are drawn: mean + factor @ noise."""
+    size = mu.shape[1]
+    if logvar is None:
+        use = [f"sd {value:.2g}" for value in mu.std(dim=0, correction=0)]
+        mean = mu.mean(dim=0)
+        values, axes = torch.linalg.eigh(mu.T.double().cov(correction=0).view(size, size))
+        factor = axes * values.clamp(min=0).sqrt()  # factor @ factor.T is the covariance, of whatever rank
+    else:
+        use = [f"KL {value:.1f}" for value in kl_per_dimension(mu, logvar).mean(dim=0)]
+        mean, factor = torch.zeros(size), torch.eye(size)
+    return {"use": use, "mean": mean.tolist(), "factor": factor.float().numpy().tobytes()}
+
+
+def _beside(z: torch.Tensor, told: torch.Tensor) -> torch.Tensor:
+    """One code beside each of several classes."""
+    return torch.cat([z.expand(len(told), -1), told], dim=1)
 
 
 def _default_vectors(subjects: Subjects) -> dict[str, Vectors]:

@@ -249,6 +249,21 @@ class LatentSliders(Instrument):
     factor = synced(traitlets.Bytes())
 
 
+class StyleBoard(LatentSliders):
+    """Widget returned by `style_board`. A code of its `codes` is z and, behind it, 1 for the class."""
+
+    kind = synced(traitlets.Unicode("style"))
+    label = synced(traitlets.Int())
+    digit = synced(Offered())  # the one whose handwriting was taken last
+
+    @traitlets.validate("label")
+    def _a_class(self, proposal):
+        count = self.latent_dim[0] - len(self.z)
+        if not 0 <= proposal["value"] < count:
+            raise traitlets.TraitError(f"label must be 0 to {count - 1}, one of the classes")
+        return proposal["value"]
+
+
 class Pad(Instrument):
     """Widget returned by `pad`."""
 

@@ -142,7 +142,7 @@ class Instrument:
         """That each slider says which number it moves, and ends where that number's axis does."""
         facts = self.facts
         wanted = {"morph": [["t", 0, 1]], "board": [[name, -1, 1] for name in facts["singles"]]}
-        if self.kind in ("sliders", "pad"):
+        if self.kind in ("sliders", "style", "pad"):
             order = facts.get("order", [0, 1])
             notes = [f" {note}" for note in facts["use"]] if "use" in facts else ["", ""]
             (low,), (high,) = facts["low"], facts["high"]
@@ -203,12 +203,13 @@ class Instrument:
 
     def exercise_button(self, button) -> None:
         text = button.inner_text()
+        button_class = button.get_attribute("class") or ""
         for how in ("mouse", "Enter", "Space"):
             if text == "Reset":
                 if self.sliders.count():
                     self.sliders.first.press("End")
                 self.press(button, how)
-                start = self.facts.get("start") if self.kind in ("sliders", "pad") else None
+                start = self.facts.get("start") if self.kind in ("sliders", "style", "pad") else None
                 self.check(f"Reset by {how}", lambda e, start=start: self.is_reset(e, start))
             elif (
                 text
@@ -230,6 +231,8 @@ class Instrument:
                 self.stroke_by_keys()
                 self.press(button, how)
                 self.check(f"Clear by {how}", lambda e: not any(e["state"]["image"]))
+            elif "ll-class" in button_class:
+                self.exercise_class(button, how)
             elif text == "another":
                 self.exercise_another(button, how)
             else:
@@ -246,7 +249,7 @@ class Instrument:
         """The digit that a picker shows: all of them stand in the state but the drawing's."""
         if self.kind == "morph":
             return state[("start", "end")[picker]]
-        return state["digit"] if self.kind == "board" else self.extra.get("picked", 0)
+        return state["digit"] if self.kind in ("board", "style") else self.extra.get("picked", 0)
 
     def exercise_another(self, button, how: str) -> None:
         picker = self.pickers().index(button.get_attribute("aria-label").split(":")[0])
@@ -267,6 +270,16 @@ class Instrument:
                 select.press(str(label) if way == "typing" else way)
             self.check_picked(picker, self.following(before, label), f"{label} chosen by {way}")
 
+    def exercise_class(self, button, how: str) -> None:
+        """The class is the large picture's, and no other button says that it is pressed."""
+        everyone = self.element.locator(".ll-class")
+        k = everyone.evaluate_all("(all, one) => all.indexOf(one)", button.element_handle())
+        everyone.nth((k + 1) % everyone.count()).click()
+        self.press(button, how)
+        self.check(f"class {k} by {how}", lambda expected: expected["state"]["label"] == k)
+        pressed = everyone.evaluate_all("all => all.map((one) => one.getAttribute('aria-pressed'))")
+        assert [i for i, value in enumerate(pressed) if value == "true"] == [k]
+
     def pickers(self) -> list[str]:
         return [
             text.split(":")[0]
@@ -284,6 +297,9 @@ class Instrument:
         if self.kind == "draw":
             self.extra["picked"] = index
         state = self.check(doing, lambda expected: self.picked(picker, expected["state"]) == index)
+        if self.kind == "style":
+            assert state["z"] == pytest.approx(self.facts["styles"][index], abs=1e-4), f"{doing}: its style"
+            assert state["label"] == self.facts["labels"][index], f"{doing}: its class"
         if self.kind == "draw":  # picture 1, which was right, is the picked one; it is the image now
             pictures = self.described()["pictures"]
             assert pictures[0] == pictures[1] and any(state["image"]), f"{doing}: the digit was not taken"

@@ -22,6 +22,7 @@ from latentlab_helpers import explore
 # What a reader changes, by kind
 STATE = {
     "sliders": ["z"],
+    "style": ["z", "label", "digit"],
     "pad": ["z"],
     "morph": ["t", "start", "end"],
     "board": ["strengths", "digit"],
@@ -104,6 +105,12 @@ class Subject:
     def sliders(self):
         z = self.state["z"]
         return [z[i] for i in self.widget.order], [self.decoded(0, z)], [], []
+
+    def style(self):
+        z, label, real = self.state["z"], self.state["label"], self.digits[self.state["digit"]]
+        told = torch.eye(self.widget.latent_dim[0] - len(z)).tolist()
+        each = [self.decoded(0, [*z, *one]) for one in told]
+        return [z[i] for i in self.widget.order], [real, real, each[label], *each], [], []
 
     def pad(self):
         z = self.state["z"]
@@ -216,6 +223,9 @@ def facts(widget) -> dict:
     names += ("variational",)
     own = {name: getattr(widget, name) for name in names if widget.has_trait(name)}
     factor = np.frombuffer(getattr(widget, "factor", b""), np.float32).tolist()
+    if widget.kind == "style":
+        codes = np.frombuffer(widget.codes[0], np.float32).reshape(-1, widget.latent_dim[0])
+        own["styles"] = codes[:, : len(widget.z)].tolist()
     return {**own, "factor": factor, "labels": widget.digits.labels, "shape": widget.digits.shape}
 
 

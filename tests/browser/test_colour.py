@@ -10,6 +10,7 @@ from browser_helpers import WATCH, OnPage, check_accessibility, no_front_end_err
 from PIL import ImageColor
 
 from latentlab_helpers import datasets, explore, models
+from latentlab_helpers.conditional import ConditionalVariationalAutoencoder
 from tools import page as static
 
 CLASSES = ("tomato", "orange", "olive", "leaf", "sea", "sky", "traffic light")
@@ -38,6 +39,9 @@ def widgets(colours):
         "sliders": explore.latent_sliders(both["AE"], colours),
         "morph": explore.morph(both, colours),
         "board": explore.attribute_board(both, colours),
+        "style": explore.style_board(
+            ConditionalVariationalAutoencoder(2, classes=len(CLASSES), **shape), colours
+        ),
         "draw": explore.draw(both, colours),
     }
 

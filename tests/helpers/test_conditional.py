@@ -27,9 +27,10 @@ def model():
 
 
 def blind(model):
-    """The same model, whose decoder ignores the class: a VAE."""
+    """The same model, whose networks ignore the class: a VAE."""
     with torch.no_grad():
-        model.decoder[0].weight[:, model.latent_dim :] = 0
+        for layer in (model.encoder[1], model.decoder[0]):
+            layer.weight[:, -model.classes :] = 0
     return model
 
 
@@ -46,7 +47,15 @@ def test_it_decodes_a_code_and_a_class(architecture, image_shape, classes):
     assert len(images.flatten(1).unique(dim=0)) == classes, "one code, and an image for each class"
     logits, mu, logvar = model(images, labels, noise())
     assert logits.shape == images.shape and mu.shape == logvar.shape == (classes, 2)
-    assert metrics.embed(model, images).shape == (classes, 2), "and has its place without a label"
+    assert len(model.encode(images[:1].expand_as(images), labels)[0].unique(dim=0)) == classes
+
+
+def test_without_a_label_an_image_is_encoded_with_the_class_that_the_classifier_takes_for_likely(model, x):
+    with torch.no_grad():
+        guess = model.classifier(x).argmax(1)
+        guessed, told, other = (model.encode(x, y)[0] for y in (None, guess, (guess + 1) % 4))
+    assert torch.equal(guessed, told) and not torch.isclose(guessed, other).any(1).all()
+    assert torch.equal(metrics.embed(model, x), told)
 
 
 def test_with_every_label_it_is_the_bound_of_a_vae_that_is_told_the_class(model, x):
@@ -66,29 +75,32 @@ def test_with_every_label_it_is_the_bound_of_a_vae_that_is_told_the_class(model,
 
 def test_a_missing_label_is_summed_over(model, x):
     """Against the definition, image by image and class by class: -U(x) of the paper's equation 7."""
-    mu, logvar = model.encode(x)
-    z, q = model.reparameterize(mu, logvar, noise()), model.classifier(x).softmax(1)
-    known, expected = {1: 2, 4: 0}, 0.0
+    q, known, expected = model.classifier(x).softmax(1), {1: 2, 4: 0}, 0.0
+    epsilon = iter(torch.randn(4 * 4 + 2, 3, generator=noise()))
     for i in range(6):
-        kl = losses.kl_divergence(mu[i : i + 1], logvar[i : i + 1])
-        bound = [
-            losses.bernoulli(model.logits(z[i : i + 1], torch.tensor([y])), x[i : i + 1]) + kl + math.log(4)
-            for y in range(4)
-        ]
-        if i in known:
-            expected += bound[known[i]]
-        else:
-            expected += sum(q[i, y] * (bound[y] + q[i, y].log()) for y in range(4))
+        for y in range(4):
+            if known.get(i, y) != y:
+                continue
+            mu, logvar = model.encode(x[i : i + 1], torch.tensor([y]))
+            z = mu + (logvar / 2).exp() * next(epsilon)
+            bound = losses.bernoulli(model.logits(z, torch.tensor([y])), x[i : i + 1]) + math.log(4)
+            bound += losses.kl_divergence(mu, logvar)
+            expected += bound if i in known else q[i, y] * (bound + q[i, y].log())
     labels = torch.tensor([known.get(i, UNKNOWN) for i in range(6)])
     found = conditional_elbo(model, x, noise(), labels, alpha=0)
     assert found["loss"].item() == pytest.approx(expected.item() / 6, rel=1e-6)
+    dear = conditional_elbo(model, x, noise(), labels, alpha=0, beta=3)
+    assert dear["loss"].item() == pytest.approx((found["loss"] + 2 * found["kl"]).item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("known", [True, False])
 def test_a_decoder_that_ignores_the_class_is_a_vaes(model, x, known):
     """Then the label costs what it tells: log 4 nats if it is known, KL(q(y|x) || p(y)) if it isn't."""
     labels = torch.tensor([0, 1, 2, 3, 3, 1]) if known else torch.full((6,), UNKNOWN)
-    found = conditional_elbo(blind(model), x, noise(), labels, alpha=0)
+    with torch.no_grad():
+        blind(model).encoder[-1].weight[model.latent_dim :] = 0
+        model.encoder[-1].bias[model.latent_dim :] = -60  # next to no noise: one z for all classes
+    found = conditional_elbo(model, x, noise(), labels, alpha=0)
     plain = losses.negative_elbo(lambda x, g: model(x, labels.clamp(min=0), g), x, noise())
     q = torch.distributions.Categorical(logits=model.classifier(x))
     cost = math.log(4) - (0 if known else q.entropy().mean().item())
@@ -109,8 +121,7 @@ def test_it_learns_with_half_of_the_labels(train, test):
     model.eval()
     with torch.no_grad():
         right = (model.classifier(x).argmax(1) == y).float().mean().item()
-        z = model.encode(x)[0]
-        told, lied = (losses.bernoulli(model.logits(z, c), x).item() for c in (y, (y + 1) % 10))
+        told, lied = (losses.bernoulli(model(x, c, noise())[0], x).item() for c in (y, (y + 1) % 10))
     assert right > 0.7, "chance is right once in ten times"
     assert told + 5 < lied, "it believes its label"
 

@@ -25,7 +25,7 @@ from latentlab_helpers.explore.widgets import Draw
 from latentlab_helpers.models import Autoencoder, VariationalAutoencoder
 from tools.outputs import WIDGET, lasting
 
-SHIPPED = [name for name in checkpoints.names() if name != "classifier"]
+SHIPPED = [name for name in checkpoints.names() if name != "classifier" and "told" not in name]
 
 
 class Own(nn.Module):

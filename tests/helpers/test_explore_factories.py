@@ -2,15 +2,19 @@
 
 import base64
 import io
+import warnings
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+import traitlets
 from own_models import Own
 from PIL import Image
 from torch import nn
 
 from latentlab_helpers import attributes, checkpoints, datasets, explore, latent
+from latentlab_helpers.conditional import ConditionalVariationalAutoencoder
 from latentlab_helpers.explore.widgets import WIDTH
 from latentlab_helpers.losses import kl_per_dimension
 
@@ -124,6 +128,84 @@ def test_the_sliders_picture_has_a_row_for_each_of_the_most_used(deep, test):
     alt = shows(sliders, *[deep["VAE"].decode(codes) for codes in ways])
     assert "Rows of nine" in alt and "each of the 6 most used" in alt and "of VAE:" in alt
     assert "each of the 2 most" in still(explore.latent_sliders(Own(2), test))[1]
+
+
+# --- style board -----------------------------------------------------------------------------------------
+
+
+class ToldFirst(nn.Module):
+    """A reader's own: the class goes in before the code, and the encoder asks for it."""
+
+    def __init__(self, classes=10, shape=(1, 28, 28)):
+        super().__init__()
+        pixels = int(np.prod(shape))
+        self.encoder, self.classes = nn.Linear(pixels + classes, 3), classes
+        self.decoder = nn.Sequential(nn.Linear(classes + 3, pixels), nn.Unflatten(1, shape))
+
+    def encode(self, x, labels):
+        return self.encoder(torch.cat([x.flatten(1), F.one_hot(labels, self.classes)], 1))
+
+    def decode(self, z, labels):
+        return torch.sigmoid(self.decoder(torch.cat([F.one_hot(labels, self.classes), z], 1)))
+
+
+def test_the_style_board_has_a_digits_own_style_and_every_class(test):
+    torch.manual_seed(0)
+    model = ConditionalVariationalAutoencoder(4).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        board = explore.style_board(model, test, digit=7)
+    with torch.no_grad():
+        mu, logvar = model.encode(datasets.to_float(test.images[:500]), test.labels[:500])
+    use = kl_per_dimension(mu, logvar).mean(0)
+    assert board.order == use.argsort(descending=True).tolist() != list(range(4))
+    assert board.z == board.start == pytest.approx(mu[7].tolist(), abs=1e-6)
+    assert (board.label, board.digit) == (test.labels[7], 7) and board.latent_dim == [14]
+    assert board.mean == 4 * [0] and floats(board.factor, 4).equal(torch.eye(4))
+    assert board.decoders[0].layers[0]["input"] == [14], "the browser computes it"
+    codes = floats(board.codes[0], 14)
+    torch.testing.assert_close(codes, torch.cat([mu, F.one_hot(test.labels[:500], 10)], 1))
+    shown = [7, 0, 1, 2, 3]
+    with torch.no_grad():
+        decoded = [model.decode(mu[i].expand(10, -1), torch.arange(10)) for i in shown]
+    real = datasets.to_float(test.images[shown])
+    alt = shows(board, *[torch.cat([x[None], row]) for x, row in zip(real, decoded, strict=True)])
+    assert "each of 10 classes" in alt
+
+
+def test_the_style_board_takes_any_model_that_is_told_the_class(test):
+    torch.manual_seed(0)
+    model = ToldFirst()
+    with pytest.warns(UserWarning, match="the kernel computes the decoder"):
+        board = explore.style_board(model, test)
+    x, y = datasets.to_float(test.images[:500]), test.labels[:500]
+    with torch.no_grad():
+        z = model.encode(x, y)
+        images = model.decode(z[:1].expand(2, -1), torch.tensor([4, 9]))
+    torch.testing.assert_close(floats(board.codes[0], 13)[:, :3], z)
+    told = torch.eye(10)[[4, 9]]
+    asked = [[*z[0].tolist(), *one.tolist()] for one in told]
+    board.ask_decode = {"id": 1, "models": [0, 0], "codes": asked}
+    answer = torch.frombuffer(bytearray(board.answer_decode["images"]), dtype=torch.float32)
+    torch.testing.assert_close(answer.view(2, 1, 28, 28), images)
+    assert board.variational == [False] and [text.split()[0] for text in board.use] == 3 * ["sd"]
+
+
+def test_the_style_board_has_as_many_classes_as_the_data(test):
+    few = datasets.ImageSet(test.images[:200], test.labels[:200] % 3, ("even", "odd", "neither"))
+    board = explore.style_board(ConditionalVariationalAutoencoder(2, classes=3), few)
+    assert board.latent_dim == [5] and board.digits.classes == ["even", "odd", "neither"]
+    assert "each of 3 classes" in still(board)[1]
+    board.label = 2
+    for wrong in (3, -1):
+        with pytest.raises(traitlets.TraitError, match="label must be 0 to 2"):
+            board.label = wrong
+    assert board.label == 2
+
+
+def test_a_model_that_is_told_nothing_has_no_style_board(deep, test):
+    with pytest.raises(ValueError, match="can't decode its own codes"):
+        explore.style_board(deep["VAE"], test)
 
 
 # --- pad -------------------------------------------------------------------------------------------------

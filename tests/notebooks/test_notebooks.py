@@ -16,6 +16,7 @@ from scipy.spatial import geometric_slerp
 
 import latentlab_helpers
 from latentlab_helpers import latent, losses, metrics, models, objectives, training
+from latentlab_helpers.conditional import ConditionalVariationalAutoencoder, conditional_elbo
 from tools import figures
 from tools.outputs import WIDGET, largest_difference, pictures, same_artist, same_numbers
 from tools.teaching.measures import reading
@@ -41,13 +42,14 @@ def python(cell):
 
 
 def test_the_numbered_notebooks_are_there():
-    assert [path.stem for path in PATHS][:6] == [
+    assert [path.stem for path in PATHS][:7] == [
         "01_autoencoder",
         "02_variational_autoencoder",
         "03_loss_comparison",
         "04_latent_space",
         "05_latent_arithmetic",
         "06_latent_size_and_loss",
+        "07_conditional_vae",
     ]
 
 
@@ -180,6 +182,7 @@ CHECKED = {
         "importance_weighted_loss",
         "log_normalizer",
     },
+    "07_conditional_vae": {"ConditionalVariationalAutoencoder", "conditional_elbo"},
 }
 
 
@@ -333,6 +336,50 @@ def test_06_losses(six, few):
         assert a.keys() == b.keys()
         for term in a:
             torch.testing.assert_close(a[term], b[term])
+
+
+@pytest.fixture(scope="module")
+def seven():
+    return definitions("07_conditional_vae")
+
+
+def test_07_conditional_vae(seven, few):
+    """The same weights in the layers that both have; the course's also has a classifier."""
+    torch.manual_seed(0)
+    theirs, ours = (
+        kind(3) for kind in (seven["ConditionalVariationalAutoencoder"], ConditionalVariationalAutoencoder)
+    )
+    for network in ("encoder", "decoder"):
+        pairs = zip(getattr(theirs, network).parameters(), getattr(ours, network).parameters(), strict=True)
+        for a, b in pairs:
+            b.data.copy_(a.data)
+    x, labels = few[:20] / 255, torch.arange(20) % 10
+    for a, b in zip(
+        theirs(x, labels, torch.Generator().manual_seed(1)),
+        ours(x, labels, torch.Generator().manual_seed(1)),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+    z = torch.randn(20, 3)
+    torch.testing.assert_close(theirs.decode(z, labels), ours.decode(z, labels))
+    told = seven["told_elbo"](theirs, x, torch.Generator().manual_seed(1), labels)
+    bound = conditional_elbo(ours, x, torch.Generator().manual_seed(1), labels)
+    for name in ("reconstruction", "kl"):
+        torch.testing.assert_close(told[name], bound[name])
+
+
+@pytest.mark.parametrize("alpha", [0.0, 7.0])
+def test_07_conditional_elbo(seven, few, alpha):
+    torch.manual_seed(0)
+    model, x = ConditionalVariationalAutoencoder(3), few[:20] / 255
+    labels = torch.where(torch.arange(20) % 3 == 0, -1, torch.arange(20) % 10)
+    a, b = (
+        loss(model, x, torch.Generator().manual_seed(1), labels, alpha=alpha)
+        for loss in (seven["conditional_elbo"], conditional_elbo)
+    )
+    assert a.keys() == b.keys()
+    for name in a:
+        torch.testing.assert_close(a[name], b[name])
 
 
 # --- the build, and the comparison of pictures ---------------------------------------------------------

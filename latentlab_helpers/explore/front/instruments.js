@@ -3,35 +3,52 @@
 /** @type {Record<string, (b: Bench) => () => void>} */
 const INSTRUMENTS = {
   sliders(b) {
-    const { get, set, decode } = b;
-    const image = picture("decoded", b.shape, "ll-large");
-    const low = get("low")[0], high = get("high")[0], use = get("use"), order = get("order");
-    const sliders = order.map((i) =>
-      slider({ name: `z${i + 1}`, note: use[i], low: low[i], high: high[i], move: b.put("z", i) }),
-    );
-    const many = 8;
-    /** @type {HTMLElement[]} */
-    const rows = sliders.map((one) => one.node);
-    const more = rows.splice(many);
-    if (more.length) {
-      const summary = control("summary", {}, `${more.length} more, less used`);
-      rows.push(make("details", {}, summary, ...more));
-    }
-    const mean = get("mean"), factor = floats(get("factor")), n = b.size[0];
-    const source = get("variational")[0] ? "the prior" : "a fitted Gaussian";
-    const random = () => {
-      const noise = mean.map(normal);
-      set({ z: mean.map((m, i) => noise.reduce((sum, e, k) => sum + factor[i * n + k] * e, m)) });
-    };
+    const { get, decode } = b, image = picture("decoded", b.shape, "ll-large"), all = axes(b);
     const show = () => {
       const z = get("z");
-      order.forEach((i, k) => sliders[k].show(z[i]));
+      all.show(z);
       decode([{ model: 0, z, show: (pixels) => image.show(pixels, `decoded at ${at(z)}`) }]);
     };
     bind(b, "z", b.singles, show);
+    b.el.append(make("div", { class: "ll-row" }, image.node, all.node), buttons(...all.buttons));
+    return show;
+  },
+
+  style(b) {
+    const { get, set, digits, decode, code } = b, n = get("z").length, all = axes(b);
+    const real = picture("the image", b.shape), image = picture("decoded", b.shape);
+    const hand = picker("handwriting of", digits, (i) => set({ digit: i, label: digits.labels[i], z: code(0, i).slice(0, n) }));
+    const classes = Array.from({ length: b.size[0] - n }, (_, label) => {
+      const small = picture(digits.className(label), b.shape, "ll-small");
+      small.canvas.removeAttribute("role"); // the button's name says it, as the figure's caption does
+      small.canvas.removeAttribute("aria-label");
+      const key = control("button", { type: "button", class: "ll-class", onclick: () => set({ label }) }, small.node);
+      return { small, key };
+    });
+    const show = () => {
+      const z = get("z"), label = get("label"), i = get("digit");
+      hand.show(i);
+      all.show(z);
+      real.show(digits.image(i), digits.name(i));
+      decode(
+        classes.map(({ small, key }, k) => {
+          key.setAttribute("aria-pressed", String(k === label));
+          const told = classes.map((_, other) => (other === k ? 1 : 0));
+          const drawn = (/** @type {Float32Array} */ pixels) => {
+            small.show(pixels, "");
+            if (k === label) image.show(pixels, `class ${digits.className(k)}, decoded at ${at(z)}`);
+          };
+          return { model: 0, z: [...z, ...told], show: drawn };
+        }),
+      );
+    };
+    bind(b, "z", b.singles, show);
+    for (const name of ["label", "digit"]) b.on(name, show);
     b.el.append(
-      make("div", { class: "ll-row" }, image.node, make("div", { class: "ll-sliders" }, ...rows)),
-      buttons(button("Reset", () => set({ z: get("start") })), button(`Random draw from ${source}`, random)),
+      hand.node,
+      make("div", { class: "ll-row" }, make("div", { class: "ll-pictures" }, real.node, image.node), all.node),
+      make("div", { class: "ll-buttons", role: "group", "aria-label": "class" }, ...classes.map(({ key }) => key)),
+      buttons(...all.buttons),
     );
     return show;
   },

@@ -12,7 +12,7 @@
  *   variational: boolean[], codes: DataView<ArrayBuffer>[], low: number[][], high: number[][], singles: string[],
  *   ask_decode: object, ask_encode: object, answer_decode: Answer, answer_encode: Answer,
  *   z: number[], start: any, order: number[], use: string[], mean: number[],
- *   factor: DataView<ArrayBuffer>, t: number, end: number, strengths: number[], digit: number,
+ *   factor: DataView<ArrayBuffer>, t: number, end: number, strengths: number[], digit: number, label: number,
  *   vectors: DataView<ArrayBuffer>[], image: DataView<ArrayBuffer>, placed: Record<string, Code>}} Traits
  */
 
@@ -194,6 +194,31 @@ function bind({ get, put, on, model }, list, singles, react) {
     singles.forEach((name, i) => model.get(name) !== get(list)[i] && model.set(name, get(list)[i]));
     react();
   });
+}
+
+/** A slider for each number of the code, the less used ones folded away; and the buttons that set all of them.
+ * @param {Bench} bench
+ */
+function axes({ get, set, put }) {
+  const low = get("low")[0], high = get("high")[0], use = get("use"), order = get("order"), many = 8;
+  const sliders = order.map((i) =>
+    slider({ name: `z${i + 1}`, note: use[i], low: low[i], high: high[i], move: put("z", i) }),
+  );
+  /** @type {HTMLElement[]} */
+  const rows = sliders.map((one) => one.node);
+  const more = rows.splice(many);
+  if (more.length) rows.push(make("details", {}, control("summary", {}, `${more.length} more, less used`), ...more));
+  const mean = get("mean"), factor = floats(get("factor")), n = mean.length;
+  const source = get("variational")[0] ? "the prior" : "a fitted Gaussian";
+  const random = () => {
+    const noise = mean.map(normal);
+    set({ z: mean.map((m, i) => noise.reduce((sum, e, k) => sum + factor[i * n + k] * e, m)) });
+  };
+  return {
+    node: make("div", { class: "ll-sliders" }, ...rows),
+    buttons: [button("Reset", () => set({ z: get("start") })), button(`Random draw from ${source}`, random)],
+    show: (/** @type {number[]} */ z) => order.forEach((i, k) => sliders[k].show(z[i])),
+  };
 }
 
 /** A Gaussian random number (Box and Muller, 1958). */
