@@ -1,0 +1,608 @@
+"""Priors: where codes are drawn from, once a decoder is trained. Taught in notebook 10.
+
+Each has `fit(codes)` and `sample(n, seed)`, so that what generates can be exchanged under one decoder.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import torch
+from sklearn.mixture import GaussianMixture
+from torch import nn
+from torch.optim.lr_scheduler import OneCycleLR
+from tqdm.auto import tqdm
+
+from .losses import Terms, bernoulli
+from .models import VariationalAutoencoder
+
+Self = TypeVar("Self", bound="Prior")
+
+
+class Prior(Protocol):
+    """What can be asked of each prior."""
+
+    def fit(self: Self, codes: torch.Tensor, *, seed: int = 0) -> Self:
+        """Learn from codes (n, latent_dim); it returns itself."""
+        ...
+
+    def sample(self, n: int, seed: int = 0) -> torch.Tensor:
+        """Draw codes, (n, latent_dim)."""
+        ...
+
+
+class MixturePrior:
+    """A mixture of Gaussians with full covariances, fitted by scikit-learn; with one component, a Gaussian.
+
+    Parameters
+    ----------
+    components : int
+        How many Gaussians, 1 or more.
+    iterations : int
+        Of expectation maximization, at most.
+
+    Attributes
+    ----------
+    weights, means, roots : torch.Tensor
+        Of each component: its share (k,), its mean (k, latent_dim), and a lower triangular root of its
+        covariance, (k, latent_dim, latent_dim).
+
+    Raises
+    ------
+    ValueError
+        For no component.
+
+    References
+    ----------
+    Dempster, Laird and Rubin, "Maximum likelihood from incomplete data via the EM algorithm", Journal of the
+    Royal Statistical Society B 39 (1977), 1. Beside an autoencoder: Ghosh et al., "From variational to
+    deterministic autoencoders", arXiv:1903.12436.
+
+    Notes
+    -----
+    Taught in notebook 10.
+    """
+
+    weights: torch.Tensor
+    means: torch.Tensor
+    roots: torch.Tensor
+
+    def __init__(self, components: int = 1, *, iterations: int = 100):
+        if components < 1:
+            raise ValueError(f"a mixture needs 1 component or more, not {components}")
+        self.components, self.iterations = components, iterations
+
+    def fit(self, codes: torch.Tensor, *, seed: int = 0) -> MixturePrior:
+        """Fit it to codes.
+
+        Parameters
+        ----------
+        codes : torch.Tensor
+            (n, latent_dim), more of them than components and dimensions.
+        seed : int
+            Where the search for the components starts.
+
+        Returns
+        -------
+        MixturePrior
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            For codes that aren't a table of finite numbers, or too few.
+        """
+        _check_codes(codes, at_least=max(self.components, codes.shape[-1]) + 1)
+        self._fitted = GaussianMixture(self.components, max_iter=self.iterations, random_state=seed)
+        self._fitted.fit(codes.double().numpy())
+        self.weights, self.means = (
+            torch.from_numpy(a).float() for a in (self._fitted.weights_, self._fitted.means_)
+        )
+        self.roots = torch.linalg.cholesky(torch.from_numpy(self._fitted.covariances_)).float()
+        return self
+
+    @classmethod
+    def of(cls, mu: torch.Tensor, logvar: torch.Tensor) -> MixturePrior:
+        """The mixture of equally frequent Gaussians N(mu, exp(logvar)), both (components, latent_dim)."""
+        mixture = cls(len(mu))
+        mixture.weights = torch.full((len(mu),), 1 / len(mu))
+        mixture.means, mixture.roots = mu, torch.diag_embed(torch.exp(0.5 * logvar))
+        return mixture
+
+    def sample(self, n: int, seed: int = 0) -> torch.Tensor:
+        """Draw codes.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        seed : int
+            The same seed gives the same codes.
+
+        Returns
+        -------
+        torch.Tensor
+            (n, latent_dim), in random order.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        k = self.components_of(n, generator)
+        return self.unwhiten(torch.randn(n, self.means.shape[1], generator=generator), k)
+
+    def components_of(self, n: int, generator: torch.Generator) -> torch.Tensor:
+        """Draw components, (n,), as often as their shares say."""
+        return torch.multinomial(self.weights, n, replacement=True, generator=generator)
+
+    def assign(self, codes: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Draw for each code a component that it may come from, (n,), by the posterior's probabilities."""
+        posterior = torch.from_numpy(self._fitted.predict_proba(codes.double().numpy()))
+        return torch.multinomial(posterior, 1, generator=generator).squeeze(1)
+
+    def whiten(self, codes: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+        """Codes (n, latent_dim) of the components k, so that each component becomes N(0, I)."""
+        return torch.linalg.solve_triangular(
+            self.roots[k], (codes - self.means[k])[..., None], upper=False
+        ).squeeze(-1)
+
+    def unwhiten(self, u: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+        """What `whiten` undoes."""
+        return self.means[k] + (self.roots[k] @ u[..., None]).squeeze(-1)
+
+
+class Velocity(nn.Module):
+    """The velocity of a point x at the time t, from 0 to 1: the best linear one, and what a network adds.
+
+    Between N(0, I) and codes that were whitened, the best velocity that is linear in x is
+    (2t - 1) / s² · x, with s² = (1 - t)² + t², the variance on the way. The network sees x / s, and what it
+    says is divided by s, which is the size of what is left to say. Untrained, it says nothing.
+
+    Parameters
+    ----------
+    latent_dim : int
+        The size of a code.
+    components : int
+        What else it may be told: one of so many components.
+    width, depth : int
+        Units of a hidden layer, and how many there are.
+
+    References
+    ----------
+    The scaling follows Karras et al., "Elucidating the design space of diffusion-based generative models",
+    arXiv:2206.00364, section 5.
+
+    Notes
+    -----
+    Taught in notebook 10.
+    """
+
+    def __init__(self, latent_dim: int, *, components: int = 1, width: int = 256, depth: int = 3):
+        super().__init__()
+        self.first = nn.Linear(latent_dim + 2 * len(FREQUENCIES), width)
+        self.component = nn.Embedding(components, width)
+        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+        self.last = nn.Linear(width, latent_dim)
+        for parameter in (self.component.weight, self.last.weight, self.last.bias):
+            nn.init.zeros_(parameter)
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, k: torch.Tensor | None = None) -> torch.Tensor:
+        """Say where points are heading.
+
+        Parameters
+        ----------
+        x : torch.Tensor
+            Points, (batch, latent_dim).
+        t : torch.Tensor
+            Times in [0, 1], (batch, 1) or a scalar.
+        k : torch.Tensor, optional
+            Their components, int64 (batch,).
+
+        Returns
+        -------
+        torch.Tensor
+            Velocities, shaped like x.
+        """
+        t = t.expand(len(x), 1)
+        variance = (1 - t) ** 2 + t**2
+        s = variance.sqrt()
+        angle = math.pi * t * t.new_tensor(FREQUENCIES)
+        h = self.first(torch.cat([x / s, angle.sin(), angle.cos()], dim=1))
+        if k is not None:
+            h = h + self.component(k)
+        for layer in self.hidden:
+            h = h + layer(nn.functional.silu(h))
+        return (2 * t - 1) / variance * x + self.last(nn.functional.silu(h)) / s
+
+
+FREQUENCIES = (1.0, 2.0, 4.0, 8.0)  # half turns of a feature while t goes from 0 to 1
+
+
+def flow_matching_loss(
+    velocity: nn.Module,
+    x1: torch.Tensor,
+    generator: torch.Generator | None = None,
+    k: torch.Tensor | None = None,
+) -> Terms:
+    """How far a velocity is from that of straight paths, from noise x0 to codes x1.
+
+    The mean of |v(x_t, t) - (x1 - x0)|² with x_t = (1 - t) x0 + t x1, x0 ~ N(0, I) and t uniform.
+
+    Parameters
+    ----------
+    velocity : callable
+        velocity(x, t, k).
+    x1 : torch.Tensor
+        Codes, (batch, latent_dim).
+    generator : torch.Generator, optional
+        Where x0 and t come from.
+    k : torch.Tensor, optional
+        The codes' components, (batch,).
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        {"loss"}: squared, summed over the dimensions, the mean over the batch. For Gaussian codes the least
+        possible is pi/2 times the sum of the standard deviations along the principal axes.
+
+    References
+    ----------
+    Lipman et al., "Flow matching for generative modeling", arXiv:2210.02747, section 4.1, with sigma_min = 0;
+    Liu et al., "Flow straight and fast", arXiv:2209.03003.
+
+    Notes
+    -----
+    Taught in notebook 10.
+    """
+    x0 = torch.randn(x1.shape, generator=generator)
+    t = torch.rand(len(x1), 1, generator=generator)
+    x_t = (1 - t) * x0 + t * x1
+    return {"loss": (velocity(x_t, t, k) - (x1 - x0)).square().sum(1).mean()}
+
+
+def integrate(
+    velocity: nn.Module, x: torch.Tensor, k: torch.Tensor | None = None, *, steps: int = 20
+) -> torch.Tensor:
+    """Follow a velocity from t = 0 to 1, by Heun's method.
+
+    Parameters
+    ----------
+    velocity : callable
+        velocity(x, t, k).
+    x : torch.Tensor
+        Where the points start, (n, latent_dim).
+    k : torch.Tensor, optional
+        Their components, (n,).
+    steps : int
+        How many of equal length, with two velocities each.
+
+    Returns
+    -------
+    torch.Tensor
+        Where they were after each step, (steps + 1, n, latent_dim); the last is where they arrive.
+
+    Raises
+    ------
+    ValueError
+        For no step.
+
+    Notes
+    -----
+    Taught in notebook 10.
+    """
+    if steps < 1:
+        raise ValueError(f"the way needs 1 step or more, not {steps}")
+    times = torch.linspace(0, 1, steps + 1)
+    way = [x]
+    for t, after in zip(times, times[1:], strict=False):
+        here = velocity(x, t, k)
+        there = velocity(x + (after - t) * here, after, k)
+        x = x + (after - t) * (here + there) / 2
+        way.append(x)
+    return torch.stack(way)
+
+
+def minimize(
+    net: nn.Module,
+    loss: Callable[[], torch.Tensor],
+    *,
+    steps: int,
+    lr: float,
+    after: Callable[[int], None] = lambda step: None,
+    progress: bool = False,
+) -> list[float]:
+    """Take steps of Adam, for what doesn't learn from images: a short warm-up, then linear decay to 0.
+
+    Parameters
+    ----------
+    net : torch.nn.Module
+        What learns.
+    loss : callable
+        The loss of a new batch, a scalar.
+    steps : int
+        How many.
+    lr : float
+        The highest learning rate.
+    after : callable, optional
+        after(step) is called behind each.
+    progress : bool
+        Whether a bar shows the steps.
+
+    Returns
+    -------
+    list of float
+        The loss of each step.
+
+    Raises
+    ------
+    ValueError
+        For no step.
+
+    Notes
+    -----
+    `FlowPrior` and `quantized.CodePrior` use it.
+    """
+    if steps < 1:
+        raise ValueError(f"a training needs 1 step or more, not {steps}")
+    optimizer = torch.optim.Adam(net.parameters(), lr=lr, fused=True)
+    schedule = OneCycleLR(
+        optimizer, lr, total_steps=steps + 1, pct_start=0.05, anneal_strategy="linear", cycle_momentum=False
+    )
+    values = []
+    for step in tqdm(range(steps), disable=not progress, unit="step"):
+        value = loss()
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        schedule.step()
+        values.append(value.item())
+        after(step)
+    return values
+
+
+class FlowPrior:
+    """A flow that carries noise to codes, learned by flow matching. Untrained, it is the mixture it starts from.
+
+    Codes are whitened by a mixture's components (with one, by mean and covariance of all codes), so that the
+    flow has to learn what Gaussians can't say. Its weights are averaged over the last steps.
+
+    Parameters
+    ----------
+    components : int
+        Of the mixture.
+    steps, batch_size : int
+        Of the training.
+    lr : float
+        The highest learning rate.
+    width, depth : int
+        As for `Velocity`.
+    average : float
+        The share of an averaged weight that a step keeps.
+
+    Attributes
+    ----------
+    base : MixturePrior
+        Where it starts.
+    velocity : Velocity
+        The learned one, in eval mode.
+    losses : list of float
+        Of each training step.
+
+    References
+    ----------
+    Lipman et al., "Flow matching for generative modeling", arXiv:2210.02747; in a latent space: Dao et al.,
+    "Flow matching in latent space", arXiv:2307.08698.
+
+    Notes
+    -----
+    Taught in notebook 10.
+    """
+
+    base: MixturePrior
+    velocity: Velocity
+    losses: list[float]
+
+    def __init__(
+        self,
+        components: int = 1,
+        *,
+        steps: int = 3000,
+        batch_size: int = 512,
+        lr: float = 2e-3,
+        width: int = 256,
+        depth: int = 3,
+        average: float = 0.995,
+    ):
+        self.components, self.steps, self.batch_size, self.lr = components, steps, batch_size, lr
+        self.width, self.depth, self.average = width, depth, average
+
+    def fit(self, codes: torch.Tensor, *, seed: int = 0, progress: bool = False) -> FlowPrior:
+        """Fit the mixture, and then the flow, to codes.
+
+        Parameters
+        ----------
+        codes : torch.Tensor
+            (n, latent_dim).
+        seed : int
+            The same seed gives the same flow on the same machine.
+        progress : bool
+            Whether a bar shows the steps and the loss.
+
+        Returns
+        -------
+        FlowPrior
+            Itself.
+        """
+        self.base = MixturePrior(self.components).fit(codes, seed=seed)
+        generator = torch.Generator().manual_seed(seed)
+        k = self.base.assign(codes, generator)
+        u = self.base.whiten(codes, k)
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(seed)
+            net = Velocity(codes.shape[1], components=self.components, width=self.width, depth=self.depth)
+        self.velocity = copy.deepcopy(net).eval().requires_grad_(False)
+
+        def loss() -> torch.Tensor:
+            batch = torch.randint(len(u), (self.batch_size,), generator=generator)
+            return flow_matching_loss(net, u[batch], generator, k[batch])["loss"]
+
+        def average(step: int) -> None:
+            keep = min(self.average, (step + 1) / (step + 10))  # so that the start is soon forgotten
+            for mean, now in zip(self.velocity.parameters(), net.parameters(), strict=True):
+                mean.lerp_(now.detach(), 1 - keep)
+
+        self.losses = minimize(net, loss, steps=self.steps, lr=self.lr, after=average, progress=progress)
+        return self
+
+    def noise(self, n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw where `flow` starts: x0 (n, latent_dim) of N(0, I), and components k (n,)."""
+        generator = torch.Generator().manual_seed(seed)
+        k = self.base.components_of(n, generator)
+        return torch.randn(n, self.base.means.shape[1], generator=generator), k
+
+    def flow(self, x0: torch.Tensor, k: torch.Tensor | None = None, *, steps: int = 20) -> torch.Tensor:
+        """Carry noise to codes.
+
+        Parameters
+        ----------
+        x0 : torch.Tensor
+            Noise of N(0, I), (n, latent_dim).
+        k : torch.Tensor, optional
+            Components, int64 (n,); by default all the first.
+        steps : int
+            As for `integrate`.
+
+        Returns
+        -------
+        torch.Tensor
+            Codes, (n, latent_dim).
+        """
+        k = torch.zeros(len(x0), dtype=torch.int64) if k is None else k
+        with torch.no_grad():
+            return self.base.unwhiten(integrate(self.velocity, x0, k, steps=steps)[-1], k)
+
+    def sample(self, n: int, seed: int = 0, *, steps: int = 20) -> torch.Tensor:
+        """Draw codes, as `MixturePrior.sample` does; `steps` as for `integrate`."""
+        return self.flow(*self.noise(n, seed), steps=steps)
+
+
+class KernelPrior:
+    """A training code, and a little noise: what a sampler comes to that has learned the codes by heart.
+
+    Parameters
+    ----------
+    width : float
+        The noise's standard deviation, in units of each code's distance to its nearest other code, per root
+        of the dimensions.
+
+    References
+    ----------
+    Parzen, "On estimation of a probability density function and mode", Annals of Mathematical Statistics 33
+    (1962), 1065.
+
+    Notes
+    -----
+    The rival in notebook 10.
+    """
+
+    codes: torch.Tensor
+
+    def __init__(self, width: float = 0.0):
+        self.width = width
+
+    def fit(self, codes: torch.Tensor, *, seed: int = 0) -> KernelPrior:
+        """Keep the codes, (n, latent_dim); the seed isn't needed."""
+        _check_codes(codes, at_least=1)
+        self.codes = codes
+        return self
+
+    def sample(self, n: int, seed: int = 0) -> torch.Tensor:
+        """Draw codes, as `MixturePrior.sample` does."""
+        generator = torch.Generator().manual_seed(seed)
+        chosen = self.codes[torch.randint(len(self.codes), (n,), generator=generator)]
+        return chosen + self.width * torch.randn(chosen.shape, generator=generator)
+
+
+class VampVAE(VariationalAutoencoder):
+    """A VAE whose prior is learned with it: the mixture of what its encoder says of some made-up images.
+
+    Parameters
+    ----------
+    latent_dim : int
+        The size of a code, 1 or more.
+    pseudo_inputs : torch.Tensor
+        Where these images start, (components, channels, height, width), in [0, 1]; they are learned.
+    architecture, widths, hidden
+        As for `Autoencoder`.
+
+    Attributes
+    ----------
+    pseudo_inputs : torch.nn.Parameter
+        The images, before they are cut to [0, 1].
+
+    References
+    ----------
+    Tomczak and Welling, "VAE with a VampPrior", arXiv:1705.07120.
+
+    Notes
+    -----
+    Used in notebook 10.
+    """
+
+    def __init__(self, latent_dim: int, pseudo_inputs: torch.Tensor, **settings: Any):
+        super().__init__(latent_dim, image_shape=tuple(pseudo_inputs.shape[1:]), **settings)
+        self.pseudo_inputs = nn.Parameter(pseudo_inputs.clone())
+
+    def prior(self) -> MixturePrior:
+        """The mixture, as it is now."""
+        return MixturePrior.of(*self.encode(self.pseudo_inputs.clamp(0, 1)))
+
+
+def vamp_loss(model: VampVAE, x: torch.Tensor, generator: torch.Generator | None = None) -> Terms:
+    """The negative ELBO with a VampPrior. Its KL has no closed form, and is estimated from the sample of z.
+
+    Parameters
+    ----------
+    model : VampVAE
+        Its prior takes part in each batch.
+    x : torch.Tensor
+        Images in [0, 1].
+    generator : torch.Generator, optional
+        Where the noise comes from.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        {"loss", "reconstruction", "kl"}, in nats per image.
+
+    References
+    ----------
+    Tomczak and Welling, arXiv:1705.07120, equations 3 and 9.
+
+    Notes
+    -----
+    Used in notebook 10.
+    """
+    mu, logvar = model.encode(x)
+    z = model.reparameterize(mu, logvar, generator)
+    centres, spreads = model.encode(model.pseudo_inputs.clamp(0, 1))
+    each = log_normal(z[:, None], centres, spreads)
+    log_prior = each.logsumexp(1) - math.log(len(centres))
+    kl = (log_normal(z, mu, logvar) - log_prior).mean()
+    expected = bernoulli(model.decoder(z).float(), x)
+    return {"loss": expected + kl, "reconstruction": expected, "kl": kl}
+
+
+def log_normal(z: torch.Tensor, mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
+    """log N(z; mu, exp(logvar)) in nats, summed over the last dimension."""
+    return -0.5 * (math.log(2 * math.pi) + logvar + (z - mu).square() * torch.exp(-logvar)).sum(-1)
+
+
+def _check_codes(codes: torch.Tensor, at_least: int) -> None:
+    if codes.ndim != 2 or not codes.is_floating_point() or not codes.isfinite().all():
+        raise ValueError(
+            f"codes must be finite floats of shape (n, latent_dim), such as metrics.embed gives, not "
+            f"{codes.dtype} of shape {tuple(codes.shape)}"
+        )
+    if len(codes) < at_least:
+        raise ValueError(f"this prior needs {at_least} codes or more, not {len(codes)}")
