@@ -25,6 +25,7 @@ And what measures, for a lesson or a page of the docs:
     python course.py ladder      log p(x) of VAEs with codes on several levels
     python course.py likelihood  log p(x) of a VAE, as the literature measures it
     python course.py objectives  what lesson 06 compares
+    python course.py prior       what lesson 10 compares
     python course.py subset      cuts the shipped part of Fashion-MNIST
     python course.py teaching    what a class needs
 
@@ -195,6 +196,7 @@ def main():
         "hosts",
         "ladder",
         "objectives",
+        "prior",
         "site",
         "slides",
         "teaching",

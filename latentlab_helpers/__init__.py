@@ -34,6 +34,8 @@ __all__ = [
     "models",
     "objectives",
     "plots",
+    "priors",
+    "quantized",
     "results",
     "shapes",
     "threads",

@@ -20,6 +20,7 @@ from .losses import Terms, bernoulli
 from .models import VariationalAutoencoder
 
 Self = TypeVar("Self", bound="Prior")
+Field = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # of points and times
 
 
 class Prior(Protocol):
@@ -128,27 +129,9 @@ class MixturePrior:
             (n, latent_dim), in random order.
         """
         generator = torch.Generator().manual_seed(seed)
-        k = self.components_of(n, generator)
-        return self.unwhiten(torch.randn(n, self.means.shape[1], generator=generator), k)
-
-    def components_of(self, n: int, generator: torch.Generator) -> torch.Tensor:
-        """Draw components, (n,), as often as their shares say."""
-        return torch.multinomial(self.weights, n, replacement=True, generator=generator)
-
-    def assign(self, codes: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Draw for each code a component that it may come from, (n,), by the posterior's probabilities."""
-        posterior = torch.from_numpy(self._fitted.predict_proba(codes.double().numpy()))
-        return torch.multinomial(posterior, 1, generator=generator).squeeze(1)
-
-    def whiten(self, codes: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
-        """Codes (n, latent_dim) of the components k, so that each component becomes N(0, I)."""
-        return torch.linalg.solve_triangular(
-            self.roots[k], (codes - self.means[k])[..., None], upper=False
-        ).squeeze(-1)
-
-    def unwhiten(self, u: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
-        """What `whiten` undoes."""
-        return self.means[k] + (self.roots[k] @ u[..., None]).squeeze(-1)
+        k = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        noise = torch.randn(n, self.means.shape[1], generator=generator)
+        return self.means[k] + (self.roots[k] @ noise[..., None]).squeeze(-1)
 
 
 class Velocity(nn.Module):
@@ -162,8 +145,6 @@ class Velocity(nn.Module):
     ----------
     latent_dim : int
         The size of a code.
-    components : int
-        What else it may be told: one of so many components.
     width, depth : int
         Units of a hidden layer, and how many there are.
 
@@ -177,16 +158,15 @@ class Velocity(nn.Module):
     Taught in notebook 10.
     """
 
-    def __init__(self, latent_dim: int, *, components: int = 1, width: int = 256, depth: int = 3):
+    def __init__(self, latent_dim: int, *, width: int = 256, depth: int = 3):
         super().__init__()
         self.first = nn.Linear(latent_dim + 2 * len(FREQUENCIES), width)
-        self.component = nn.Embedding(components, width)
         self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.last = nn.Linear(width, latent_dim)
-        for parameter in (self.component.weight, self.last.weight, self.last.bias):
+        for parameter in (self.last.weight, self.last.bias):
             nn.init.zeros_(parameter)
 
-    def forward(self, x: torch.Tensor, t: torch.Tensor, k: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         """Say where points are heading.
 
         Parameters
@@ -195,8 +175,6 @@ class Velocity(nn.Module):
             Points, (batch, latent_dim).
         t : torch.Tensor
             Times in [0, 1], (batch, 1) or a scalar.
-        k : torch.Tensor, optional
-            Their components, int64 (batch,).
 
         Returns
         -------
@@ -208,8 +186,6 @@ class Velocity(nn.Module):
         s = variance.sqrt()
         angle = math.pi * t * t.new_tensor(FREQUENCIES)
         h = self.first(torch.cat([x / s, angle.sin(), angle.cos()], dim=1))
-        if k is not None:
-            h = h + self.component(k)
         for layer in self.hidden:
             h = h + layer(nn.functional.silu(h))
         return (2 * t - 1) / variance * x + self.last(nn.functional.silu(h)) / s
@@ -219,10 +195,7 @@ FREQUENCIES = (1.0, 2.0, 4.0, 8.0)  # half turns of a feature while t goes from 
 
 
 def flow_matching_loss(
-    velocity: nn.Module,
-    x1: torch.Tensor,
-    generator: torch.Generator | None = None,
-    k: torch.Tensor | None = None,
+    velocity: Field, x1: torch.Tensor, generator: torch.Generator | None = None
 ) -> Terms:
     """How far a velocity is from that of straight paths, from noise x0 to codes x1.
 
@@ -231,13 +204,11 @@ def flow_matching_loss(
     Parameters
     ----------
     velocity : callable
-        velocity(x, t, k).
+        velocity(x, t).
     x1 : torch.Tensor
         Codes, (batch, latent_dim).
     generator : torch.Generator, optional
         Where x0 and t come from.
-    k : torch.Tensor, optional
-        The codes' components, (batch,).
 
     Returns
     -------
@@ -257,22 +228,20 @@ def flow_matching_loss(
     x0 = torch.randn(x1.shape, generator=generator)
     t = torch.rand(len(x1), 1, generator=generator)
     x_t = (1 - t) * x0 + t * x1
-    return {"loss": (velocity(x_t, t, k) - (x1 - x0)).square().sum(1).mean()}
+    return {"loss": (velocity(x_t, t) - (x1 - x0)).square().sum(1).mean()}
 
 
 def integrate(
-    velocity: nn.Module, x: torch.Tensor, k: torch.Tensor | None = None, *, steps: int = 20
+    velocity: Field, x: torch.Tensor, *, steps: int = 20
 ) -> torch.Tensor:
     """Follow a velocity from t = 0 to 1, by Heun's method.
 
     Parameters
     ----------
     velocity : callable
-        velocity(x, t, k).
+        velocity(x, t).
     x : torch.Tensor
         Where the points start, (n, latent_dim).
-    k : torch.Tensor, optional
-        Their components, (n,).
     steps : int
         How many of equal length, with two velocities each.
 
@@ -295,8 +264,8 @@ def integrate(
     times = torch.linspace(0, 1, steps + 1)
     way = [x]
     for t, after in zip(times, times[1:], strict=False):
-        here = velocity(x, t, k)
-        there = velocity(x + (after - t) * here, after, k)
+        here = velocity(x, t)
+        there = velocity(x + (after - t) * here, after)
         x = x + (after - t) * (here + there) / 2
         way.append(x)
     return torch.stack(way)
@@ -361,15 +330,13 @@ def minimize(
 
 
 class FlowPrior:
-    """A flow that carries noise to codes, learned by flow matching. Untrained, it is the mixture it starts from.
+    """A flow that carries noise to codes, learned by flow matching. Untrained, it is the one Gaussian.
 
-    Codes are whitened by a mixture's components (with one, by mean and covariance of all codes), so that the
-    flow has to learn what Gaussians can't say. Its weights are averaged over the last steps.
+    Codes are whitened by their mean and covariance, so that the flow has to learn only what a Gaussian can't
+    say. Its weights are averaged over the last steps.
 
     Parameters
     ----------
-    components : int
-        Of the mixture.
     steps, batch_size : int
         Of the training.
     lr : float
@@ -382,9 +349,9 @@ class FlowPrior:
     Attributes
     ----------
     base : MixturePrior
-        Where it starts.
+        The one Gaussian.
     velocity : Velocity
-        The learned one, in eval mode.
+        The learned one, of whitened codes.
     losses : list of float
         Of each training step.
 
@@ -404,47 +371,49 @@ class FlowPrior:
 
     def __init__(
         self,
-        components: int = 1,
         *,
-        steps: int = 3000,
+        steps: int = 4500,
         batch_size: int = 512,
-        lr: float = 2e-3,
+        lr: float = 4e-3,
         width: int = 256,
         depth: int = 3,
         average: float = 0.995,
     ):
-        self.components, self.steps, self.batch_size, self.lr = components, steps, batch_size, lr
+        self.steps, self.batch_size, self.lr = steps, batch_size, lr
         self.width, self.depth, self.average = width, depth, average
 
     def fit(self, codes: torch.Tensor, *, seed: int = 0, progress: bool = False) -> FlowPrior:
-        """Fit the mixture, and then the flow, to codes.
+        """Fit the Gaussian, and then the flow, to codes.
 
         Parameters
         ----------
         codes : torch.Tensor
-            (n, latent_dim).
+            (n, latent_dim), more of them than dimensions.
         seed : int
             The same seed gives the same flow on the same machine.
         progress : bool
-            Whether a bar shows the steps and the loss.
+            Whether a bar shows the steps.
 
         Returns
         -------
         FlowPrior
             Itself.
+
+        Raises
+        ------
+        ValueError
+            As `MixturePrior.fit`, and for no step.
         """
-        self.base = MixturePrior(self.components).fit(codes, seed=seed)
-        generator = torch.Generator().manual_seed(seed)
-        k = self.base.assign(codes, generator)
-        u = self.base.whiten(codes, k)
+        self.base = MixturePrior().fit(codes, seed=seed)
+        x1, generator = self._whitened(codes), torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
-            net = Velocity(codes.shape[1], components=self.components, width=self.width, depth=self.depth)
-        self.velocity = copy.deepcopy(net).eval().requires_grad_(False)
+            net = Velocity(codes.shape[1], width=self.width, depth=self.depth)
+        self.velocity = copy.deepcopy(net).requires_grad_(False)
 
         def loss() -> torch.Tensor:
-            batch = torch.randint(len(u), (self.batch_size,), generator=generator)
-            return flow_matching_loss(net, u[batch], generator, k[batch])["loss"]
+            batch = torch.randint(len(x1), (self.batch_size,), generator=generator)
+            return flow_matching_loss(net, x1[batch], generator)["loss"]
 
         def average(step: int) -> None:
             keep = min(self.average, (step + 1) / (step + 10))  # so that the start is soon forgotten
@@ -454,21 +423,13 @@ class FlowPrior:
         self.losses = minimize(net, loss, steps=self.steps, lr=self.lr, after=average, progress=progress)
         return self
 
-    def noise(self, n: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw where `flow` starts: x0 (n, latent_dim) of N(0, I), and components k (n,)."""
-        generator = torch.Generator().manual_seed(seed)
-        k = self.base.components_of(n, generator)
-        return torch.randn(n, self.base.means.shape[1], generator=generator), k
-
-    def flow(self, x0: torch.Tensor, k: torch.Tensor | None = None, *, steps: int = 20) -> torch.Tensor:
+    def flow(self, x0: torch.Tensor, *, steps: int = 20) -> torch.Tensor:
         """Carry noise to codes.
 
         Parameters
         ----------
         x0 : torch.Tensor
             Noise of N(0, I), (n, latent_dim).
-        k : torch.Tensor, optional
-            Components, int64 (n,); by default all the first.
         steps : int
             As for `integrate`.
 
@@ -477,13 +438,22 @@ class FlowPrior:
         torch.Tensor
             Codes, (n, latent_dim).
         """
-        k = torch.zeros(len(x0), dtype=torch.int64) if k is None else k
         with torch.no_grad():
-            return self.base.unwhiten(integrate(self.velocity, x0, k, steps=steps)[-1], k)
+            u = integrate(self.velocity, x0, steps=steps)[-1]
+        return self.base.means[0] + u @ self.base.roots[0].T
+
+    def inverse(self, codes: torch.Tensor, *, steps: int = 20) -> torch.Tensor:
+        """Walk back from codes to the noise that `flow` would carry there; as for `flow`."""
+        with torch.no_grad():
+            return integrate(lambda x, t: -self.velocity(x, 1 - t), self._whitened(codes), steps=steps)[-1]
 
     def sample(self, n: int, seed: int = 0, *, steps: int = 20) -> torch.Tensor:
         """Draw codes, as `MixturePrior.sample` does; `steps` as for `integrate`."""
-        return self.flow(*self.noise(n, seed), steps=steps)
+        generator = torch.Generator().manual_seed(seed)
+        return self.flow(torch.randn(n, self.base.means.shape[1], generator=generator), steps=steps)
+
+    def _whitened(self, codes: torch.Tensor) -> torch.Tensor:
+        return torch.linalg.solve_triangular(self.base.roots[0], (codes - self.base.means[0]).T, upper=False).T
 
 
 class KernelPrior:

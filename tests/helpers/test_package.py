@@ -38,6 +38,7 @@ GROUND = {
     "shapes",
     "threads",
 }
+GROUND |= {"priors", "quantized"}
 MIDDLE = {"training", "checkpoints", "coding", "metrics", "results"}
 TOP = {"check", "plots", "explore"}
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "PIL", "IPython"}
