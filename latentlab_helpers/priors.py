@@ -456,19 +456,8 @@ class FlowPrior:
         return torch.linalg.solve_triangular(self.base.roots[0], (codes - self.base.means[0]).T, upper=False).T
 
 
-class KernelPrior:
-    """A training code, and a little noise: what a sampler comes to that has learned the codes by heart.
-
-    Parameters
-    ----------
-    width : float
-        The noise's standard deviation, in units of each code's distance to its nearest other code, per root
-        of the dimensions.
-
-    References
-    ----------
-    Parzen, "On estimation of a probability density function and mode", Annals of Mathematical Statistics 33
-    (1962), 1065.
+class ParrotPrior:
+    """What a sampler comes to that has learned the codes by heart: it draws one of them.
 
     Notes
     -----
@@ -477,20 +466,14 @@ class KernelPrior:
 
     codes: torch.Tensor
 
-    def __init__(self, width: float = 0.0):
-        self.width = width
-
-    def fit(self, codes: torch.Tensor, *, seed: int = 0) -> KernelPrior:
-        """Keep the codes, (n, latent_dim); the seed isn't needed."""
-        _check_codes(codes, at_least=1)
+    def fit(self, codes: torch.Tensor, *, seed: int = 0) -> ParrotPrior:
+        """Keep the codes, (n, …), of whatever kind; the seed isn't needed."""
         self.codes = codes
         return self
 
     def sample(self, n: int, seed: int = 0) -> torch.Tensor:
         """Draw codes, as `MixturePrior.sample` does."""
-        generator = torch.Generator().manual_seed(seed)
-        chosen = self.codes[torch.randint(len(self.codes), (n,), generator=generator)]
-        return chosen + self.width * torch.randn(chosen.shape, generator=generator)
+        return self.codes[torch.randint(len(self.codes), (n,), generator=torch.Generator().manual_seed(seed))]
 
 
 class VampVAE(VariationalAutoencoder):

@@ -2,6 +2,7 @@
 
 from ..core import Task
 from . import lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07
+from . import lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_10
 
 TASKS: dict[str, Task] = {
     **lesson_01.TASKS,
@@ -11,4 +12,5 @@ TASKS: dict[str, Task] = {
     **lesson_05.TASKS,
     **lesson_06.TASKS,
     **lesson_07.TASKS,
+    **lesson_10.TASKS,
 }
