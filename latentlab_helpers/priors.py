@@ -194,9 +194,7 @@ class Velocity(nn.Module):
 FREQUENCIES = (1.0, 2.0, 4.0, 8.0)  # half turns of a feature while t goes from 0 to 1
 
 
-def flow_matching_loss(
-    velocity: Field, x1: torch.Tensor, generator: torch.Generator | None = None
-) -> Terms:
+def flow_matching_loss(velocity: Field, x1: torch.Tensor, generator: torch.Generator | None = None) -> Terms:
     """How far a velocity is from that of straight paths, from noise x0 to codes x1.
 
     The mean of |v(x_t, t) - (x1 - x0)|² with x_t = (1 - t) x0 + t x1, x0 ~ N(0, I) and t uniform.
@@ -231,9 +229,7 @@ def flow_matching_loss(
     return {"loss": (velocity(x_t, t) - (x1 - x0)).square().sum(1).mean()}
 
 
-def integrate(
-    velocity: Field, x: torch.Tensor, *, steps: int = 20
-) -> torch.Tensor:
+def integrate(velocity: Field, x: torch.Tensor, *, steps: int = 20) -> torch.Tensor:
     """Follow a velocity from t = 0 to 1, by Heun's method.
 
     Parameters
@@ -453,7 +449,9 @@ class FlowPrior:
         return self.flow(torch.randn(n, self.base.means.shape[1], generator=generator), steps=steps)
 
     def _whitened(self, codes: torch.Tensor) -> torch.Tensor:
-        return torch.linalg.solve_triangular(self.base.roots[0], (codes - self.base.means[0]).T, upper=False).T
+        return torch.linalg.solve_triangular(
+            self.base.roots[0], (codes - self.base.means[0]).T, upper=False
+        ).T
 
 
 class ParrotPrior:

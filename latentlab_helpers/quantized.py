@@ -1,4 +1,4 @@
-"""A VQ-VAE, whose codes are maps of whole numbers, and an autoregressive prior of them. Used in notebook 10."""
+"""A VQ-VAE, whose codes are maps of whole numbers, and an autoregressive prior of them. In notebook 10."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LR = 2e-3  # of the prior
 
 
 class QuantizedAutoencoder(nn.Module):
-    """A VQ-VAE: an image becomes a small map, at each place of which stands a number of an entry of a codebook.
+    """A VQ-VAE: an image becomes a small map, at each place of which stands the number of a codebook's entry.
 
     The encoder's vector at each place is replaced by its nearest entry. Backwards the gradient passes as if
     nothing had been replaced. An entry is the moving mean of the vectors that were replaced by it; one that
@@ -216,6 +216,17 @@ def quantized_loss(
     return {"loss": expected + commitment * distance, "reconstruction": expected, "commitment": distance}
 
 
+class MaskedLinear(nn.Linear):
+    """A fully connected layer without the connections whose mask, bool (outputs, inputs), is false."""
+
+    def __init__(self, mask: torch.Tensor):
+        super().__init__(mask.shape[1], mask.shape[0])
+        self.mask = mask.float()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.linear(x, self.weight * self.mask, self.bias)
+
+
 class CodePrior(nn.Module):
     """An autoregressive prior of the codes of a `QuantizedAutoencoder`: each number given those before it.
 
@@ -253,21 +264,10 @@ class CodePrior(nn.Module):
         place = torch.arange(self.places)
         unit = torch.arange(hidden) % self.places  # unit m sees the places below m, and is seen from m on
         into, out = place.repeat_interleave(size), place.repeat_interleave(k)
-        self.masks = [
-            (into < unit[:, None]).float(),
-            (unit <= unit[:, None]).float(),
-            (unit <= out[:, None]).float(),
-            (into < out[:, None]).float(),
-        ]
-        self.layers = nn.ModuleList(
-            nn.Linear(i, o)
-            for i, o in (
-                (self.places * size, hidden),
-                (hidden, hidden),
-                (hidden, self.places * k),
-                (self.places * size, self.places * k),
-            )
-        )
+        self.first = MaskedLinear(into < unit[:, None])
+        self.second = MaskedLinear(unit <= unit[:, None])
+        self.last = MaskedLinear(unit <= out[:, None])
+        self.across = MaskedLinear(into < out[:, None])
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         """Predict each number from those before it.
@@ -283,11 +283,8 @@ class CodePrior(nn.Module):
             Logits, (batch, places, entries).
         """
         x = self.entries[codes].flatten(1)
-        first, second, last, across = (
-            (layer.weight * mask, layer.bias) for layer, mask in zip(self.layers, self.masks, strict=True)
-        )
-        h = F.relu(F.linear(F.relu(F.linear(x, *first)), *second))
-        return (F.linear(h, *last) + F.linear(x, *across)).unflatten(1, (self.places, -1))
+        h = F.relu(self.second(F.relu(self.first(x))))
+        return (self.last(h) + self.across(x)).unflatten(1, (self.places, -1))
 
     def fit(self, codes: torch.Tensor, *, seed: int = 0, batch_size: int = 100) -> CodePrior:
         """Learn from codes.
@@ -308,8 +305,8 @@ class CodePrior(nn.Module):
         """
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
-            for layer in self.layers:
-                layer.reset_parameters()  # type: ignore[operator]
+            for layer in (self.first, self.second, self.last, self.across):
+                layer.reset_parameters()
         generator = torch.Generator().manual_seed(seed)
 
         def loss() -> torch.Tensor:

@@ -21,6 +21,8 @@ def load(name: str) -> dict[str, Any]:
         "claims", "objectives", "conditional", "bench", "attributes", "coding": the command of
         `course.py` that wrote it.
         "claims", "objectives", "bench", "attributes", "coding", "prior": the command of `course.py` that wrote it.
+        "claims", "objectives", "bench", "attributes", "coding", "prior": the command of `course.py` that
+        wrote it.
 
     Returns
     -------
@@ -30,8 +32,8 @@ def load(name: str) -> dict[str, Any]:
         convolutional models and on Fashion-MNIST), ``calibration`` (what the measures say of what is known),
         ``ledger`` (a list of claims, each with its verdict and parts), and ``seeds``, ``sizes`` and
         ``attributes``, which the runs went through. That of the objectives has ``runs`` (each training's
-        ``settings`` and ``numbers``) and the ``paper``'s, as -log p(x) in nats. That of the prior has ``runs``, each with what
-        two judges say of 5,000 samples among its numbers.
+        ``settings`` and ``numbers``) and the ``paper``'s, as -log p(x) in nats. That of
+        the prior has ``runs``, each with what two judges say of 5,000 samples among its numbers.
 
     Raises
     ------

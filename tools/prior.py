@@ -35,7 +35,7 @@ RESULTS = Path(__file__).resolve().parent.parent / "results" / "prior.json"
 SEEDS = (0, 1, 2, 3, 4)
 SAMPLED = 10_000  # the samples' seed is the run's plus this: other noise than the training's
 COMPONENTS, ITERATIONS, FLOW_STEPS = 50, 30, 4500
-PSEUDO_INPUTS, CODE_STEPS = 100, 1500
+PSEUDO_INPUTS, CODE_STEPS, QUANTIZED_EPOCHS = 100, 2000, 3
 LOOKED_AT = 2000  # samples whose nearest training code is looked for
 bernoulli_autoencoder = functools.partial(losses.autoencoder_loss, reconstruction=losses.bernoulli)
 
@@ -63,32 +63,32 @@ DECODERS: dict[str, Any] = {
 def matrix() -> list[Run]:
     """Every run, the most wanted ones first: one decoder with all samplers, and then the others."""
 
-    def run(group: str, decoder: str, sampler: str, **settings: Any) -> Run:
+    def run(seed: int, group: str, decoder: str, sampler: str, **settings: Any) -> Run:
         return Run(group, f"{decoder}, {sampler}", seed, decoder, sampler, **settings)
 
     runs = [Run("floors", "real images", 0, "none", "real images", epochs=0)]
     mixture = f"mixture of {COMPONENTS}"
     for seed in SEEDS:
         runs += [
-            run("floors", "AE-16", "test images"),
-            run("rivals", "AE-16", "training codes"),
-            run("generators", "AE-16", "flow", steps=FLOW_STEPS),
-            run("generators", "AE-16", mixture, components=COMPONENTS),
-            run("generators", "AE-16", "one Gaussian"),
+            run(seed, "floors", "AE-16", "test images"),
+            run(seed, "rivals", "AE-16", "training codes"),
+            run(seed, "generators", "AE-16", "flow", steps=FLOW_STEPS),
+            run(seed, "generators", "AE-16", mixture, components=COMPONENTS),
+            run(seed, "generators", "AE-16", "one Gaussian"),
         ]
     for seed in SEEDS:
         runs += [
-            run("floors", "VQ-VAE", "test images"),
-            run("rivals", "VQ-VAE", "training codes"),
-            run("generators", "VQ-VAE", "autoregressive", steps=CODE_STEPS),
-            run("floors", "VAE-16", "test images"),
-            run("generators", "VAE-16", "N(0, I)"),
-            run("generators", "VAE-16", "flow", steps=FLOW_STEPS),
-            run("floors", "AE-32", "test images"),
-            run("rivals", "AE-32", "training codes"),
-            run("generators", "AE-32", "flow", steps=FLOW_STEPS),
-            run("generators", "AE-32", "one Gaussian"),
-            run("generators", "VampPrior VAE-16", "its prior", components=PSEUDO_INPUTS),
+            run(seed, "floors", "VQ-VAE", "test images", epochs=QUANTIZED_EPOCHS),
+            run(seed, "rivals", "VQ-VAE", "training codes", epochs=QUANTIZED_EPOCHS),
+            run(seed, "generators", "VQ-VAE", "autoregressive", epochs=QUANTIZED_EPOCHS, steps=CODE_STEPS),
+            run(seed, "floors", "VAE-16", "test images"),
+            run(seed, "generators", "VAE-16", "N(0, I)"),
+            run(seed, "generators", "VAE-16", "flow", steps=FLOW_STEPS),
+            run(seed, "floors", "AE-32", "test images"),
+            run(seed, "rivals", "AE-32", "training codes"),
+            run(seed, "generators", "AE-32", "flow", steps=FLOW_STEPS),
+            run(seed, "generators", "AE-32", "one Gaussian"),
+            run(seed, "generators", "VampPrior VAE-16", "its prior", components=PSEUDO_INPUTS),
         ]
     return runs
 

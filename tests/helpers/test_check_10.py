@@ -57,7 +57,10 @@ RIGHT = {
     "10.4": [midpoint, lambda v, x, t, h: midpoint(v, x, t, h).tolist()],
     "10.5": [mixture],
     "10.6": [nearest, lambda v, c: [int((c - one).norm(dim=1).argmin()) for one in v]],
-    "10.7": [ratio, lambda s, a, b: torch.cdist(s, a).min(1)[0].median() / torch.cdist(b, a).min(1)[0].median()],
+    "10.7": [
+        ratio,
+        lambda s, a, b: torch.cdist(s, a).min(1)[0].median() / torch.cdist(b, a).min(1)[0].median(),
+    ],
 }
 
 # ---- wrong ones, and a piece of the hint that each must get

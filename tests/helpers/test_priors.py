@@ -30,7 +30,9 @@ def draws(n, seed=0, mean=M, covariance=S):
 def test_the_least_loss_between_gaussians_is_half_pi_times_the_standard_deviations():
     expected = math.pi / 2 * torch.linalg.eigvalsh(S).sqrt().sum().item()
     values = [
-        priors.flow_matching_loss(best, draws(50_000, i), torch.Generator().manual_seed(100 + i))["loss"].item()
+        priors.flow_matching_loss(best, draws(50_000, i), torch.Generator().manual_seed(100 + i))[
+            "loss"
+        ].item()
         for i in range(20)
     ]
     found = torch.tensor(values)
@@ -44,7 +46,9 @@ def test_the_least_loss_between_gaussians_is_half_pi_times_the_standard_deviatio
 
 def test_integrating_the_best_velocity_arrives_at_mean_and_covariance():
     x0 = draws(100_000, 1, torch.zeros(2), torch.eye(2)).double()
-    x0 = (x0 - x0.mean(0)) @ torch.linalg.inv(torch.linalg.cholesky(x0.T.cov())).T  # exactly N(0, I)'s moments
+    x0 = (x0 - x0.mean(0)) @ torch.linalg.inv(
+        torch.linalg.cholesky(x0.T.cov())
+    ).T  # exactly N(0, I)'s moments
 
     def exact(x, t):
         return best(x, t, mean=M.double(), covariance=S.double())
@@ -71,7 +75,9 @@ def test_an_untrained_velocity_is_the_best_one_of_a_whitened_gaussian():
 def test_a_flow_that_has_learned_nothing_is_the_gaussian():
     flow = priors.FlowPrior(steps=1, lr=1e-12).fit(draws(300))
     x0 = torch.randn(50, 2, generator=torch.Generator().manual_seed(3))
-    torch.testing.assert_close(flow.flow(x0), flow.base.means[0] + x0 @ flow.base.roots[0].T, atol=0.01, rtol=0)
+    torch.testing.assert_close(
+        flow.flow(x0), flow.base.means[0] + x0 @ flow.base.roots[0].T, atol=0.01, rtol=0
+    )
     assert torch.equal(flow.sample(50, seed=3), flow.flow(x0))
     assert torch.equal(flow.sample(50, seed=3), flow.sample(50, seed=3))
     assert not torch.equal(flow.sample(50, seed=3), flow.sample(50, seed=4))

@@ -84,7 +84,9 @@ def test_a_run_draws_images_of_its_own_seed(small, label):
 
 
 def test_a_copy_is_at_no_distance_and_new_digits_at_the_usual_one(small):
-    assert prior.perform(quick("AE-16, training codes"))["nearest training code"] == pytest.approx(0, abs=1e-3)
+    assert prior.perform(quick("AE-16, training codes"))["nearest training code"] == pytest.approx(
+        0, abs=1e-3
+    )
     usual = prior.perform(quick("AE-16, test images"))["nearest training code"]
     assert usual == pytest.approx(1, abs=0.5)
     far = torch.full((60, 16), 50.0)

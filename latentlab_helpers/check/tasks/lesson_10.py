@@ -1,4 +1,4 @@
-"""The exercises of lesson 10: a path, its velocity, its least loss, a step, two priors, and how to tell a copy."""
+"""The exercises of lesson 10: a path, its best velocity and least loss, a step, two priors, and a copy."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ TASKS: dict[str, Task] = {
         mistakes=[Mistake(hint, does) for hint, does in {
             "the variance of x_t is missing: divide by it":
                 lambda x, t, s: (t * s**2 - (1 - t)) * x,
-            "the sign between the terms: x1 pulls forward, x0 holds back, so the covariance is t s² - (1 - t)":
+            "the sign between the terms: x0 holds back, so the covariance is t s² - (1 - t)":
                 lambda x, t, s: (t * s**2 + (1 - t)) / ((1 - t) ** 2 + t**2 * s**2) * x,
             "variances add with squared weights: (1 - t)² + t² s²":
                 lambda x, t, s: (t * s**2 - (1 - t)) / ((1 - t) + t * s**2) * x,
