@@ -39,5 +39,7 @@ assert ladder["flow"] > ladder["training codes, decoded"]
 
 # %% generator
 x = datasets.to_float(test.images[:100])
-torch.testing.assert_close(Generator().decode(Generator().encode(x)), model.decode(model.encode(x)), atol=0.1, rtol=0)
+torch.testing.assert_close(
+    Generator().decode(Generator().encode(x)), model.decode(model.encode(x)), atol=0.1, rtol=0
+)
 assert 0.7 < Generator().encode(x).std() < 1.3
