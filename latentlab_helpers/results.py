@@ -18,11 +18,8 @@ def load(name: str) -> dict[str, Any]:
     Parameters
     ----------
     name : str
-        "claims", "objectives", "conditional", "bench", "attributes", "coding": the command of
+        "claims", "objectives", "conditional", "bench", "attributes", "coding", "prior": the command of
         `course.py` that wrote it.
-        "claims", "objectives", "bench", "attributes", "coding", "prior": the command of `course.py` that wrote it.
-        "claims", "objectives", "bench", "attributes", "coding", "prior": the command of `course.py` that
-        wrote it.
 
     Returns
     -------
