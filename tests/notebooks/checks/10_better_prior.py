@@ -43,3 +43,26 @@ torch.testing.assert_close(
     Generator().decode(Generator().encode(x)), model.decode(model.encode(x)), atol=0.1, rtol=0
 )
 assert 0.7 < Generator().encode(x).std() < 1.3
+
+# %% table
+ordered = sorted((label for label in table if label.startswith("AE-16")), key=lambda label: table[label][0])
+assert ordered == ["AE-16, flow", "AE-16, mixture of 50", "AE-16, one Gaussian"]
+near, mixed, one = (table[label] for label in ordered)
+for judge in (0, 1, 4):  # A, B, and A when all are equally soft
+    assert max(near[judge], mixed[judge]) < one[judge] / 3
+assert abs(near[1] - mixed[1]) < 1, "judge B can't tell the flow from the mixture"
+assert min(near[2] - one[2], mixed[2] - one[2]) > 0.1 and min(near[3], mixed[3]) > 2 * one[3]
+assert all(row[5] <= 180 for row in table.values()), "three minutes at most"
+
+# %% shares
+parrot = np.mean(recorded("rivals", "AE-16, training codes", A))
+assert near[0] - parrot < 0.1 * (one[0] - parrot), "nearly all of the sampler's share is gone"
+assert 0 < parrot - real_floor < near[0] - real_floor
+
+# %% parrot
+new = {label: np.mean(recorded("generators", label, "nearest training code")) for label in ordered}
+assert max(recorded("rivals", "AE-16, training codes", "nearest training code")) < 0.01
+assert 1 < new["AE-16, flow"] < 1.3 < 1.5 < new["AE-16, one Gaussian"]
+
+# %% bar
+assert len(flow_A) == len(floor_A) and max(flow_A - floor_A) < 10 and max(seconds) < 60
