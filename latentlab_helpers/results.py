@@ -18,7 +18,7 @@ def load(name: str) -> dict[str, Any]:
     Parameters
     ----------
     name : str
-        "claims", "objectives", "conditional", "bench", "attributes", "coding": the command of
+        "claims", "objectives", "conditional", "gan", "bench", "attributes", "coding": the command of
         `course.py` that wrote it.
 
     Returns
@@ -29,7 +29,8 @@ def load(name: str) -> dict[str, Any]:
         convolutional models and on Fashion-MNIST), ``calibration`` (what the measures say of what is known),
         ``ledger`` (a list of claims, each with its verdict and parts), and ``seeds``, ``sizes`` and
         ``attributes``, which the runs went through. That of the objectives has ``runs`` (each training's
-        ``settings`` and ``numbers``) and the ``paper``'s, as -log p(x) in nats.
+        ``settings`` and ``numbers``) and the ``paper``'s, as -log p(x) in nats; that of the GANs has ``runs``
+        alone.
 
     Raises
     ------
@@ -38,7 +39,7 @@ def load(name: str) -> dict[str, Any]:
 
     Notes
     -----
-    Used in notebooks 03, 04, 05 and 06.
+    Used in notebooks 03, 04, 05, 06 and 08.
     """
     path = shipped(f"results/{name}.json")
     if not path.is_file():
