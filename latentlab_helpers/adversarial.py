@@ -404,7 +404,7 @@ def fit_adversarial(
             discriminator.train()
             for step in bar:
                 some = images[torch.randint(len(images), (batch_size,), generator=noise).to(device)]
-                x = to_float(some) if images.ndim == 4 else some
+                x = to_float(some)
                 z = torch.randn((2, batch_size, size), generator=noise).to(device)
                 terms = adversarial_step(generator, discriminator, x, z, players, loss=loss, gamma=gamma)
                 for schedule in schedules:
