@@ -11,6 +11,7 @@ that seconds are the processor's.
 from __future__ import annotations
 
 import base64
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ GAMES: dict[str, adversarial.Game] = {
     "relativistic": adversarial.relativistic,
 }
 GAMMA = 1.0  # the penalty's weight on digits
-POINT_GAMMA = 0.1  # on points, whose scale is another
+POINT_GAMMA, POINT_STEPS = 0.1, 3000  # on points, whose scale is another
 SHOWN, COMPARED = 40, 1000  # samples that are kept as images, and that are compared with all training images
 SHARE = 0.02  # of the samples: a digit that has less isn't found; a fair share is 0.1
 
@@ -61,10 +62,14 @@ def matrix() -> list[Run]:
             Run("generators", "VAE, N(0, I)", seed, "VAE", steps=EPOCHS, batch_size=100, lr=training.LR),
             Run("generators", "GAN, original, penalty", seed, "non-saturating", GAMMA),
         ]
+        point = functools.partial(Run, "mixture", seed=seed, batch_size=128, lr=4e-3)
         for game in GAMES:
             for gamma in (0.0, POINT_GAMMA):
                 label = game + ", penalty" * (gamma > 0)
-                runs.append(Run("mixture", label, seed, game, gamma, steps=3000, batch_size=128, lr=4e-3))
+                runs.append(point(label, game=game, gamma=gamma, steps=POINT_STEPS))
+        # so that what the penalty does isn't what its longer steps would do
+        longer = "non-saturating, twice the steps"
+        runs.append(point(longer, game="non-saturating", steps=2 * POINT_STEPS))
         if seed == SEEDS[0]:
             runs.append(Run("floor", "training images", seed, "none", steps=0))
     return runs
