@@ -501,7 +501,7 @@ def grid_of_gaussians(
 
     References
     ----------
-    Srivastava et al., "VEEGAN", arXiv:1705.07761, section 4.1 (a grid of 25, of another scale).
+    Srivastava et al., "VEEGAN", arXiv:1705.07761 (a grid of 25, of another scale).
 
     Notes
     -----
@@ -532,7 +532,7 @@ def modes_found(points: torch.Tensor, centres: torch.Tensor, sd: float = 0.05) -
 
     References
     ----------
-    Srivastava et al., arXiv:1705.07761, section 4.1, who ask for one point a mode.
+    Srivastava et al., arXiv:1705.07761, who ask for one point a mode.
 
     Notes
     -----

@@ -136,8 +136,8 @@ def dirac(game, gamma, steps=2000, lr=0.05):
 
 @pytest.mark.parametrize("game", GAMES)
 def test_the_dirac_gan_goes_round_without_a_penalty_and_converges_with_it(game):
-    """Mescheder et al. 2018, sections 2 and 4; the others' generator spirals in, but slower than any
-    exponential (their section 3.1): at the number 0 the relativistic game is the non-saturating one."""
+    """Mescheder et al. 2018. The others' generator spirals in, but slower than any exponential: at the
+    number 0 the relativistic game is the non-saturating one."""
     alone, damped = dirac(game, gamma=0.0), dirac(game, gamma=1.0)
     assert min(alone) > (0.8 if game is adversarial.minimax else 0.2)
     assert damped[-1] < 1e-3

@@ -3,6 +3,7 @@
 import ast
 import base64
 import copy
+import functools
 import re
 import statistics
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from scipy.spatial import geometric_slerp
 
 import latentlab_helpers
-from latentlab_helpers import latent, losses, metrics, models, objectives, training
+from latentlab_helpers import adversarial, latent, losses, metrics, models, objectives, training
 from latentlab_helpers.conditional import ConditionalVariationalAutoencoder, conditional_elbo
 from tools import figures
 from tools.outputs import WIDGET, largest_difference, pictures, same_artist, same_numbers
@@ -183,6 +184,15 @@ CHECKED = {
         "log_normalizer",
     },
     "07_conditional_vae": {"ConditionalVariationalAutoencoder", "conditional_elbo"},
+    "08_gan_beside_the_vae": {
+        "adversarial_step",
+        "dream_loss",
+        "fit_adversarial",
+        "gradient_penalty",
+        "minimax",
+        "non_saturating",
+        "relativistic",
+    },
 }
 
 
@@ -380,6 +390,62 @@ def test_07_conditional_elbo(seven, few, alpha):
     assert a.keys() == b.keys()
     for name in a:
         torch.testing.assert_close(a[name], b[name])
+
+
+@pytest.fixture(scope="module")
+def eight():
+    return definitions("08_gan_beside_the_vae")
+
+
+def test_08_games_and_penalty(eight):
+    generator = torch.Generator().manual_seed(0)
+    real, fake, x = (4 * torch.randn(7, generator=generator) for _ in range(3))
+    for name in ("minimax", "non_saturating", "relativistic"):
+        assert eight[name](real, fake) == getattr(adversarial, name)(real, fake)
+    x = x[:, None].expand(7, 3).clone().requires_grad_()
+    logits = x.square().sum(1)
+    assert eight["gradient_penalty"](logits, x) == adversarial.gradient_penalty(logits, x)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.3])
+def test_08_loop(eight, gamma):
+    """The same weights, to the last bit, of points and of images."""
+    eight["tqdm"] = functools.partial(eight["tqdm"], disable=True)
+    for data, make in (
+        (torch.randn(500, 2, generator=torch.Generator().manual_seed(0)), adversarial.PointGenerator),
+        (torch.arange(500).view(500, 1, 1, 1).expand(-1, 1, 8, 8).remainder(256).byte(), None),
+    ):
+        fitted = []
+        for fit in (eight["fit_adversarial"], adversarial.fit_adversarial):
+            torch.manual_seed(0)
+            if make:
+                pair = make(), adversarial.PointDiscriminator()
+            else:
+                shape = {"image_shape": (1, 8, 8)}
+                pair = adversarial.Generator(2, **shape), adversarial.Discriminator(**shape)
+            quiet = {} if fit is eight["fit_adversarial"] else {"progress": False}
+            fit(
+                *pair,
+                data,
+                steps=7,
+                loss=adversarial.relativistic,
+                gamma=gamma,
+                batch_size=16,
+                lr=1e-2,
+                **quiet,
+            )
+            fitted.append(torch.cat([weights_of(part) for part in pair]))
+        assert torch.equal(*fitted)
+
+
+def test_08_dreams(eight):
+    torch.manual_seed(0)
+    model, x = models.VariationalAutoencoder(5), torch.zeros(9, 1, 28, 28)
+    theirs, ours = (
+        loss(model, x, torch.Generator().manual_seed(1))
+        for loss in (eight["dream_loss"], adversarial.dream_loss)
+    )
+    torch.testing.assert_close(theirs, ours)
 
 
 # --- the build, and the comparison of pictures ---------------------------------------------------------
