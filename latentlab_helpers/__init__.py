@@ -16,6 +16,7 @@ if sys.platform == "linux" and "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "6000")
 
 __all__ = [
+    "adversarial",
     "attributes",
     "autoregressive",
     "check",

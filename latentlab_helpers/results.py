@@ -18,8 +18,7 @@ def load(name: str) -> dict[str, Any]:
     Parameters
     ----------
     name : str
-        "claims", "objectives", "conditional", "bench", "attributes", "coding", "prior": the command of
-        `course.py` that wrote it.
+        "claims", "objectives", "bench", …: the command of `course.py` that wrote it.
 
     Returns
     -------
@@ -28,9 +27,9 @@ def load(name: str) -> dict[str, Any]:
         ``measured`` (of AE, VAE and control the numbers of all seeds), ``replications`` (the same with
         convolutional models and on Fashion-MNIST), ``calibration`` (what the measures say of what is known),
         ``ledger`` (a list of claims, each with its verdict and parts), and ``seeds``, ``sizes`` and
-        ``attributes``, which the runs went through. That of the objectives has ``runs`` (each training's
-        ``settings`` and ``numbers``) and the ``paper``'s, as -log p(x) in nats. That of
-        the prior has ``runs``, each with what two judges say of 5,000 samples among its numbers.
+        ``attributes``, which the runs went through. Those of
+        lessons 06 to 10 have ``runs`` (each training's ``settings`` and ``numbers``), that of the objectives
+        what the ``paper`` reports as well, as -log p(x) in nats.
 
     Raises
     ------
@@ -39,7 +38,7 @@ def load(name: str) -> dict[str, Any]:
 
     Notes
     -----
-    Used in notebooks 03, 04, 05, 06 and 10.
+    Used in notebooks from 03 on.
     """
     path = shipped(f"results/{name}.json")
     if not path.is_file():

@@ -75,6 +75,7 @@ def test_imports_run_one_way(name):
     room = name.split(".")[0]
     below = {
         **dict.fromkeys(GROUND | MIDDLE, GROUND),
+        "adversarial": GROUND | {"training"},
         **dict.fromkeys(TOP, GROUND | MIDDLE | {"plots"}),
         "plots": GROUND | MIDDLE,
         "check": GROUND | MIDDLE | {"plots", "explore"},

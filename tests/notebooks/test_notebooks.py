@@ -3,6 +3,7 @@
 import ast
 import base64
 import copy
+import functools
 import re
 import statistics
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch.nn.functional as F
 from scipy.spatial import geometric_slerp
 
 import latentlab_helpers
-from latentlab_helpers import latent, losses, metrics, models, objectives, priors, training
+from latentlab_helpers import adversarial, latent, losses, metrics, models, objectives, priors, training
 from latentlab_helpers.conditional import ConditionalVariationalAutoencoder, conditional_elbo
 from tools import figures
 from tools.claims.samples import frechet_distance
@@ -185,6 +186,15 @@ CHECKED = {
     },
     "07_conditional_vae": {"ConditionalVariationalAutoencoder", "conditional_elbo"},
     "10_better_prior": {"Velocity", "flow_matching_loss", "integrate"},
+    "08_gan_beside_the_vae": {
+        "adversarial_step",
+        "dream_loss",
+        "fit_adversarial",
+        "gradient_penalty",
+        "minimax",
+        "non_saturating",
+        "relativistic",
+    },
 }
 
 
@@ -413,6 +423,61 @@ def test_10_frechet_distance_is_the_one_of_the_claims(ten):
     a, b = torch.randn(2, 400, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     b = b @ torch.randn(6, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64) + 1
     assert ten["frechet_distance"](a, b) == pytest.approx(frechet_distance(a, b))
+
+
+def eight():
+    return definitions("08_gan_beside_the_vae")
+
+
+def test_08_games_and_penalty(eight):
+    generator = torch.Generator().manual_seed(0)
+    real, fake, x = (4 * torch.randn(7, generator=generator) for _ in range(3))
+    for name in ("minimax", "non_saturating", "relativistic"):
+        assert eight[name](real, fake) == getattr(adversarial, name)(real, fake)
+    x = x[:, None].expand(7, 3).clone().requires_grad_()
+    logits = x.square().sum(1)
+    assert eight["gradient_penalty"](logits, x) == adversarial.gradient_penalty(logits, x)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.3])
+def test_08_loop(eight, gamma):
+    """The same weights, to the last bit, of points and of images."""
+    eight["tqdm"] = functools.partial(eight["tqdm"], disable=True)
+    for data, make in (
+        (torch.randn(500, 2, generator=torch.Generator().manual_seed(0)), adversarial.PointGenerator),
+        (torch.arange(500).view(500, 1, 1, 1).expand(-1, 1, 8, 8).remainder(256).byte(), None),
+    ):
+        fitted = []
+        for fit in (eight["fit_adversarial"], adversarial.fit_adversarial):
+            torch.manual_seed(0)
+            if make:
+                pair = make(), adversarial.PointDiscriminator()
+            else:
+                shape = {"image_shape": (1, 8, 8)}
+                pair = adversarial.Generator(2, **shape), adversarial.Discriminator(**shape)
+            quiet = {} if fit is eight["fit_adversarial"] else {"progress": False}
+            fit(
+                *pair,
+                data,
+                steps=7,
+                loss=adversarial.relativistic,
+                gamma=gamma,
+                batch_size=16,
+                lr=1e-2,
+                **quiet,
+            )
+            fitted.append(torch.cat([weights_of(part) for part in pair]))
+        assert torch.equal(*fitted)
+
+
+def test_08_dreams(eight):
+    torch.manual_seed(0)
+    model, x = models.VariationalAutoencoder(5), torch.zeros(9, 1, 28, 28)
+    theirs, ours = (
+        loss(model, x, torch.Generator().manual_seed(1))
+        for loss in (eight["dream_loss"], adversarial.dream_loss)
+    )
+    torch.testing.assert_close(theirs, ours)
 
 
 # --- the build, and the comparison of pictures ---------------------------------------------------------
