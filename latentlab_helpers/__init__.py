@@ -29,6 +29,7 @@ __all__ = [
     "files",
     "ladder",
     "latent",
+    "likelihoods",
     "losses",
     "metrics",
     "models",
