@@ -21,6 +21,7 @@ And what measures, for a lesson or a page of the docs:
     python course.py attributes  the digits of the attribute board
     python course.py compress    how small a file bits-back coding makes of the test digits
     python course.py conditional what lesson 07 compares: a VAE that is told the class
+    python course.py harder      what lesson 09 compares: clothes, shapes in colour, CIFAR-10
     python course.py hosts       the instruments in JupyterLab, Notebook and Voilà
     python course.py ladder      log p(x) of VAEs with codes on several levels
     python course.py likelihood  log p(x) of a VAE, as the literature measures it

@@ -38,6 +38,7 @@ THUMBNAILS = {
     "05_latent_arithmetic": 2,
     "06_latent_size_and_loss": 4,
     "07_conditional_vae": 1,
+    "09_harder_data": 2,
 }
 THUMBNAIL = (320, 160)  # pixels, twice what the README shows
 

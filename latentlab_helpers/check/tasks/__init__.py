@@ -1,7 +1,7 @@
 """The tasks of all exercises, by number; one file per lesson."""
 
 from ..core import Task
-from . import lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07
+from . import lesson_01, lesson_02, lesson_03, lesson_04, lesson_05, lesson_06, lesson_07, lesson_09
 
 TASKS: dict[str, Task] = {
     **lesson_01.TASKS,
@@ -11,4 +11,5 @@ TASKS: dict[str, Task] = {
     **lesson_05.TASKS,
     **lesson_06.TASKS,
     **lesson_07.TASKS,
+    **lesson_09.TASKS,
 }
