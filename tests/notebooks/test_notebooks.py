@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from scipy.spatial import geometric_slerp
 
 import latentlab_helpers
-from latentlab_helpers import latent, losses, metrics, models, objectives, training
+from latentlab_helpers import latent, likelihoods, losses, metrics, models, objectives, training
 from latentlab_helpers.conditional import ConditionalVariationalAutoencoder, conditional_elbo
 from tools import figures
 from tools.outputs import WIDGET, largest_difference, pictures, same_artist, same_numbers
@@ -183,6 +183,7 @@ CHECKED = {
         "log_normalizer",
     },
     "07_conditional_vae": {"ConditionalVariationalAutoencoder", "conditional_elbo"},
+    "09_harder_data": {"bits_per_dimension", "dequantized"},
 }
 
 
@@ -380,6 +381,29 @@ def test_07_conditional_elbo(seven, few, alpha):
     assert a.keys() == b.keys()
     for name in a:
         torch.testing.assert_close(a[name], b[name])
+
+
+@pytest.fixture(scope="module")
+def nine():
+    return definitions("09_harder_data")
+
+
+def test_09_bits(nine, few):
+    x = few / 255
+    a, b = (
+        make(x, torch.Generator().manual_seed(1)) for make in (nine["dequantized"], likelihoods.dequantized)
+    )
+    assert torch.equal(a, b)
+    assert nine["bits_per_dimension"](100.0, 7) == likelihoods.bits_per_dimension(100.0, 7)
+
+
+def test_09_discretized_logistic(nine):
+    logits, x = torch.linspace(-8, 8, 256), torch.arange(256).flip(0) / 255
+    for scale in (0.002, 0.05, 0.7):
+        pixels = likelihoods.DiscretizedLogistic(scale=scale)
+        theirs = nine["discretized_logistic"](logits, x, torch.tensor(scale))
+        shaped = pixels.log_probability(logits.view(1, 1, 16, 16), x.view(1, 1, 16, 16)).flatten()
+        torch.testing.assert_close(theirs, shaped, rtol=1e-4, atol=1e-5)
 
 
 # --- the build, and the comparison of pictures ---------------------------------------------------------

@@ -1,5 +1,5 @@
-"""What `python course.py harder` measures: its file is of the runs that the code asks for, and its measures know
-what is known."""
+"""What `python course.py harder` measures: its file is of the runs that the code asks for, and its measures
+know what is known."""
 
 import json
 import math

@@ -53,6 +53,18 @@ for short, long in (("AE: no price", "AE, twice the epochs"), ("VAE", "VAE, twic
     assert all(b > a + 0.1 for a, b in zip(kept[short][1:], kept[long][1:]))
 assert min(kept["AE, twice the epochs"][1:]) > 0.4 and min(kept["VAE, twice the epochs"][1:]) > 0.2
 
+# %% perceptual-table
+(kl_level, level), (kl_eye, by_eye), (kl_any, by_any) = (
+    table[name] for name in ("Gaussian, level", "perceptual", "untrained features")
+)
+assert abs(kl_level - kl_eye) < 5 and abs(kl_level - kl_any) < 5, "as many nats"
+for mse, _, sharp, *_ in (by_eye, by_any):
+    assert mse < 1.2 * level[0] and sharp > 2 * level[2]
+assert (
+    table["Gaussian"][1][0] < 0.65 * by_eye[0]
+    and by_eye[-1] < table["Gaussian"][1][-1] < table["the images themselves"][1][-1]
+)
+
 # %% claims
 assert [results.claim(n)["replications"]["Fashion-MNIST"] for n in (1, 3, 5)] == [
     "holds",
