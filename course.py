@@ -22,6 +22,7 @@ And what measures, for a lesson or a page of the docs:
     python course.py compress    how small a file bits-back coding makes of the test digits
     python course.py conditional what lesson 07 compares: a VAE that is told the class
     python course.py gan         what lesson 08 compares: GANs, and a VAE
+    python course.py harder      what lesson 09 compares: clothes, shapes in colour, CIFAR-10
     python course.py hosts       the instruments in JupyterLab, Notebook and Voilà
     python course.py ladder      log p(x) of VAEs with codes on several levels
     python course.py likelihood  log p(x) of a VAE, as the literature measures it
@@ -188,20 +189,30 @@ def working_copies():
 def main():
     if sys.version_info < (3, 10):
         sys.exit(f"The course needs Python 3.10 or newer; this is {sys.version.split()[0]}.")
-    tools = {"build", "weights", "claims", "likelihood", "attributes", "page", "pictures", "bench", "home"}
-    tools |= {
+    tools = {
+        "attributes",
+        "bench",
+        "build",
+        "claims",
         "compress",
         "conditional",
         "exercises",
         "gan",
         "grading",
+        "harder",
+        "home",
         "hosts",
         "ladder",
+        "likelihood",
         "objectives",
+        "page",
+        "pictures",
         "prior",
         "site",
         "slides",
+        "subset",
         "teaching",
+        "weights",
     }
     if len(sys.argv) < 2 or sys.argv[1] not in tools | {"lab", "test", "lint"}:
         print(__doc__)

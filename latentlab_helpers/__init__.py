@@ -30,6 +30,7 @@ __all__ = [
     "files",
     "ladder",
     "latent",
+    "likelihoods",
     "losses",
     "metrics",
     "models",

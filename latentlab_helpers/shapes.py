@@ -124,6 +124,38 @@ def grain_bits(grain: int = GRAIN) -> float:
     return math.log2(2 * grain + 1)
 
 
+def ground(drawn: Drawn) -> tuple[torch.Tensor, torch.Tensor]:
+    """The texture of each image's ground, and where it is seen.
+
+    Parameters
+    ----------
+    drawn : Drawn
+        As `draw` gives it.
+
+    Returns
+    -------
+    pattern : torch.Tensor
+        float32, (n, 1, 32, 32): -1 where the texture is dark, 1 where it is light, 0 where there is none.
+    seen : torch.Tensor
+        bool, (n, 1, 32, 32): the pixels that the shape leaves free.
+
+    Notes
+    -----
+    Used in notebook 09, to see how much of a texture's contrast a model keeps.
+    """
+    column = {
+        name: values.numpy().reshape(len(values), 1, 1)
+        for name, values in drawn.factors.items()
+        if values.ndim == 1
+    }
+    y, x = np.mgrid[:SIDE, :SIDE][:, None]
+    pattern = _texture(x, y, *(column[f"ground {name}"] for name in ("texture", "width", "phase")))
+    inside = _inside(
+        drawn.labels.numpy().reshape(-1, 1, 1), x - column["across"], y - column["down"], column["radius"]
+    )
+    return torch.from_numpy(pattern).float()[:, None], torch.from_numpy(~inside)[:, None]
+
+
 def _clean(labels: np.ndarray, factors: dict[str, np.ndarray]) -> np.ndarray:
     """Images without grain, int16, (n, 3, side, side)."""
     column = {name: values.reshape(len(labels), 1, 1) for name, values in factors.items() if values.ndim == 1}

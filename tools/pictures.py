@@ -38,8 +38,9 @@ THUMBNAILS = {
     "05_latent_arithmetic": 2,
     "06_latent_size_and_loss": 4,
     "07_conditional_vae": 1,
-    "10_better_prior": 3,
     "08_gan_beside_the_vae": 2,
+    "09_harder_data": 2,
+    "10_better_prior": 3,
 }
 THUMBNAIL = (320, 160)  # pixels, twice what the README shows
 

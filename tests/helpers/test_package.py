@@ -32,6 +32,7 @@ GROUND = {
     "files",
     "ladder",
     "latent",
+    "likelihoods",
     "losses",
     "models",
     "objectives",

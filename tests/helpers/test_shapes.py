@@ -69,6 +69,15 @@ def test_textures_are_as_wide_as_their_factors_say(clean):
             assert torch.equal(light, shapes.CONTRAST * (2 * on - 1))
 
 
+def test_the_ground_is_its_colour_and_its_pattern(clean):
+    pattern, seen = shapes.ground(clean)
+    colour = clean.factors["ground colour"][:, :, None, None]
+    made = colour + shapes.CONTRAST * pattern.long()
+    assert torch.equal(torch.where(seen, made, 0), torch.where(seen, clean.images.long(), 0))
+    assert 0.5 < seen.float().mean() < 0.95
+    assert pattern[clean.factors["ground texture"] == 0].abs().max() == 0
+
+
 def test_a_shape_never_hides_in_its_ground(drawn):
     apart = (drawn.factors["shape colour"] - drawn.factors["ground colour"]).abs().amax(1)
     low, high = shapes.COLOURS

@@ -16,7 +16,17 @@ import torch.nn.functional as F
 from scipy.spatial import geometric_slerp
 
 import latentlab_helpers
-from latentlab_helpers import adversarial, latent, losses, metrics, models, objectives, priors, training
+from latentlab_helpers import (
+    adversarial,
+    latent,
+    likelihoods,
+    losses,
+    metrics,
+    models,
+    objectives,
+    priors,
+    training,
+)
 from latentlab_helpers.conditional import ConditionalVariationalAutoencoder, conditional_elbo
 from tools import figures
 from tools.claims.samples import frechet_distance
@@ -185,7 +195,6 @@ CHECKED = {
         "log_normalizer",
     },
     "07_conditional_vae": {"ConditionalVariationalAutoencoder", "conditional_elbo"},
-    "10_better_prior": {"Velocity", "flow_matching_loss", "integrate"},
     "08_gan_beside_the_vae": {
         "adversarial_step",
         "dream_loss",
@@ -195,6 +204,8 @@ CHECKED = {
         "non_saturating",
         "relativistic",
     },
+    "09_harder_data": {"bits_per_dimension", "dequantized"},
+    "10_better_prior": {"Velocity", "flow_matching_loss", "integrate"},
 }
 
 
@@ -478,6 +489,28 @@ def test_08_dreams(eight):
         for loss in (eight["dream_loss"], adversarial.dream_loss)
     )
     torch.testing.assert_close(theirs, ours)
+
+
+def nine():
+    return definitions("09_harder_data")
+
+
+def test_09_bits(nine, few):
+    x = few / 255
+    a, b = (
+        make(x, torch.Generator().manual_seed(1)) for make in (nine["dequantized"], likelihoods.dequantized)
+    )
+    assert torch.equal(a, b)
+    assert nine["bits_per_dimension"](100.0, 7) == likelihoods.bits_per_dimension(100.0, 7)
+
+
+def test_09_discretized_logistic(nine):
+    logits, x = torch.linspace(-8, 8, 256), torch.arange(256).flip(0) / 255
+    for scale in (0.002, 0.05, 0.7):
+        pixels = likelihoods.DiscretizedLogistic(scale=scale)
+        theirs = nine["discretized_logistic"](logits, x, torch.tensor(scale))
+        shaped = pixels.log_probability(logits.view(1, 1, 16, 16), x.view(1, 1, 16, 16)).flatten()
+        torch.testing.assert_close(theirs, shaped, rtol=1e-4, atol=1e-5)
 
 
 # --- the build, and the comparison of pictures ---------------------------------------------------------

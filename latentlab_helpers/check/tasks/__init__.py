@@ -10,6 +10,7 @@ from . import (
     lesson_06,
     lesson_07,
     lesson_08,
+    lesson_09,
     lesson_10,
 )
 
@@ -22,5 +23,6 @@ TASKS: dict[str, Task] = {
     **lesson_06.TASKS,
     **lesson_07.TASKS,
     **lesson_08.TASKS,
+    **lesson_09.TASKS,
     **lesson_10.TASKS,
 }
