@@ -73,7 +73,7 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
             nn.Flatten(), nn.Linear(math.prod(image_shape), 400), nn.ReLU(), nn.Linear(400, classes)
         )
 
-    def encode(
+    def encode(  # type: ignore[override]
         self, x: torch.Tensor, labels: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Encode images of known classes, or of those that the classifier takes for most probable.

@@ -75,6 +75,7 @@ def matrix() -> list[Run]:
     """Every run, the most wanted ones first: seed 0 of everything."""
     runs = []
     for seed in GENERATOR_SEEDS:
+        runs.append(Run("generators", "conditional VAE", seed, epochs=GENERATOR_EPOCHS))
         if seed in SEEDS:
             for size in (16, 2, 10):
                 runs += [
@@ -85,7 +86,6 @@ def matrix() -> list[Run]:
             runs += [
                 Run("missing", label, seed, epochs=MISSING_EPOCHS, **kind) for label, kind in MISSING.items()
             ]
-        runs.append(Run("generators", "conditional VAE", seed, epochs=GENERATOR_EPOCHS))
     return runs
 
 

@@ -18,6 +18,7 @@ import torchvision
 
 from latentlab_helpers import checkpoints, datasets, losses, metrics, models, training
 from latentlab_helpers.check.doctor import SHOWN
+from latentlab_helpers.conditional import ConditionalVariationalAutoencoder, conditional_elbo
 
 RECIPE = {
     "data": "mnist",
@@ -36,6 +37,12 @@ MODELS = {
         for size in (2, 16)
     },
     "classifier": (models.Classifier, {}),
+    "vae_told_conv_8": (ConditionalVariationalAutoencoder, {"latent_dim": 8, "architecture": "conv"}),
+}
+# The losses of those that are trained with labels
+LABELLED = {
+    models.Classifier: losses.classification_loss,
+    ConditionalVariationalAutoencoder: conditional_elbo,
 }
 # What the loss doctor shows of a loss's hidden beta
 BETAS = {name: beta for name, beta in SHOWN.items() if name not in MODELS}
@@ -44,6 +51,8 @@ LOSSES = {
     "Classifier": "cross-entropy, nats per image",
     "Autoencoder": "mean squared error per pixel",
     "VariationalAutoencoder": "negative ELBO, Bernoulli pixels, beta = 1, nats per image",
+    "ConditionalVariationalAutoencoder": "bound on -log p(x,y), Bernoulli pixels, plus ten times the "
+    "classifier's cross-entropy, nats per image",
 }
 
 
@@ -54,8 +63,8 @@ def train(name: str) -> None:
     torch.manual_seed(SEED)
     model = kind(**config)
     settings = {key: RECIPE[key] for key in ("epochs", "batch_size", "lr")}
-    if kind is models.Classifier:
-        settings |= {"loss": losses.classification_loss, "labels": train.labels, "test_labels": test.labels}
+    if kind in LABELLED:
+        settings |= {"loss": LABELLED[kind], "labels": train.labels, "test_labels": test.labels}
     told = LOSSES[kind.__name__]
     if name in BETAS:
         settings["loss"] = partial(losses.negative_elbo, beta=BETAS[name])
@@ -93,8 +102,8 @@ def versions() -> dict[str, str]:
 def measure(model: torch.nn.Module, test: datasets.ImageSet) -> dict[str, float]:
     """What a file says of its weights: the loss's terms, and the error of noiseless reconstructions."""
     images = test.images
-    if isinstance(model, models.Classifier):
-        return training.evaluate(model, images, losses.classification_loss, labels=test.labels)
+    if type(model) in LABELLED:
+        return training.evaluate(model, images, LABELLED[type(model)], labels=test.labels)
     return {**training.evaluate(model, images), "mse": metrics.reconstruction_mse(model, images)}
 
 

@@ -46,6 +46,8 @@ class Subjects:
     labels : list of int
     classes : list of str
         The names of the labels 0, 1, …; empty if the data has none.
+    count : int
+        How many classes there are.
     class_name : callable
         From a label to its name.
     positions : list of int
@@ -88,10 +90,10 @@ class Subjects:
             self.positions.append(rows.index(row))
         self.images, self.labels = data.images[rows].cpu(), data.labels[rows].tolist()
         self.classes, self.class_name = list(data.classes), data.class_name
+        self.count = len(data.classes) or int(data.labels.max()) + 1
         if told:
-            count = len(data.classes) or int(data.labels.max()) + 1
             known = torch.tensor(self.labels)
-            several = {name: Told(model, count, known) for name, model in several.items()}
+            several = {name: Told(model, self.count, known) for name, model in several.items()}
         codes = [self._codes(name, model) for name, model in several.items()]
         self.mu, self.logvar = [mu for mu, _ in codes], [logvar for _, logvar in codes]
         ends = [_ends(mu, logvar) for mu, logvar in codes]

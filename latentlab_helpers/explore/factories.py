@@ -103,7 +103,7 @@ def style_board(model: nn.Module, data: Data = None, *, digit: Wanted = None) ->
     """
     subjects = Subjects(model, data, [(digit, 3)], told=True)
     model, mu, logvar = subjects.only("style_board"), subjects.mu[0], subjects.logvar[0]
-    (position,), classes = subjects.positions, model.classes
+    (position,), classes = subjects.positions, subjects.count
     size = mu.shape[1] - classes
     style, spread = mu[:, :size], None if logvar is None else logvar[:, :size]
     rows = [position, *(i for i in range(len(mu)) if i != position)][:5]

@@ -12,23 +12,24 @@ from browser_helpers import (
 
 
 def test_every_instrument_in_a_notebook(page, lab):
-    """All five kinds, of several models where they take several."""
+    """All six kinds, of several models where they take several."""
     cells = [
         MODELS,
         "explore.latent_sliders(wide['AE'])",
+        "explore.style_board(checkpoints.load('vae_told_conv_8'))",
         "explore.pad(ae)",
         "explore.morph(wide)",
         "explore.attribute_board({'AE': ae, **wide})",
         "explore.draw({'VAE': vae, 'wide': wide['VAE'], 'AE': wide['AE']})",
     ]
-    instruments = lab(cells, 5)
+    instruments = lab(cells, 6)
     before = cells_of(page)
     with no_front_end_error(page), no_kernel_error(page):
         check_accessibility(page, ".latentlab")
         for instrument in instruments:
             instrument.exercise()
         check_accessibility(page, ".latentlab")
-    assert {one.kind for one in instruments} == {"sliders", "pad", "morph", "board", "draw"}
+    assert {one.kind for one in instruments} == {"sliders", "style", "pad", "morph", "board", "draw"}
     assert cells_of(page) == before
 
 

@@ -125,7 +125,7 @@ def changed(tmp_path, change):
     return path
 
 
-@pytest.mark.parametrize("name", ["pad-vae", "sliders", "morph", "board", "draw"])
+@pytest.mark.parametrize("name", ["pad-vae", "sliders", "style", "morph", "board", "draw"])
 def test_a_wrong_weight_turns_the_tests_red(page, widgets, tmp_path, name):
     """The last bias of each decoder, one number of thousands, by a tenth: some grey levels."""
 

@@ -98,6 +98,7 @@ def test_the_page_is_one_file_and_fetches_nothing():
     text, state = parts(SAVED)
     assert {part["kind"] for part in state.values() if "kind" in part} == {
         "sliders",
+        "style",
         "pad",
         "morph",
         "board",
@@ -107,13 +108,13 @@ def test_the_page_is_one_file_and_fetches_nothing():
     assert not re.search(r"\bimport\b[^;\n]*['\"]|\bfetch\(|XMLHttpRequest|@import|url\((?!data:)", text)
     for name in re.findall(r'href="notebooks/([^"]+)"', text):
         assert (page.ROOT / "notebooks" / name).is_file()
-    for notebook in ("01", "02", "04", "05"):
+    for notebook in ("01", "02", "04", "05", "07"):
         assert re.search(rf"notebooks/{notebook}_\w+\.ipynb", text)
 
 
 def test_it_is_linked_from_the_readme_and_the_notebooks():
     assert "](latentlab.html)" in (page.ROOT / "README.md").read_text("utf-8")
-    for number in ("01", "02", "04", "05"):
+    for number in ("01", "02", "04", "05", "07"):
         (path,) = (page.ROOT / "notebooks").glob(f"{number}_*.ipynb")
         assert "](../latentlab.html)" in path.read_text("utf-8")
 

@@ -52,6 +52,7 @@ def instruments() -> dict[str, explore.Instrument]:
         "sliders": explore.latent_sliders(vae[16], test, start=metrics.embed(vae[16], test.images[1:2])[0]),
         "morph": explore.morph(both, test),
         "board": explore.attribute_board(both, test, vectors=vectors),
+        "style": explore.style_board({"told VAE": checkpoints.load("vae_told_conv_8")}, test, digit=0),
         "draw": explore.draw({"AE": ae[2], "VAE": vae[2]}, test),
     }
 

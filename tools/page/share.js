@@ -3,7 +3,7 @@
 /** What is kept of each instrument. */
 const KEPT = {
   "pad-ae": ["z"], "pad-vae": ["z"], "pad-collapsed": ["z"], sliders: ["z"], morph: ["t", "start", "end"],
-  board: ["strengths", "digit"], trainer: ["settings"],
+  board: ["strengths", "digit"], style: ["z", "label", "digit"], trainer: ["settings"],
 };
 
 /** @param {any} value */

@@ -20,7 +20,13 @@ from nbformat import NotebookNode
 from tools.slides import cuts, text
 from tools.slides.text import HIGH, WIDE, Piece
 
-PARTS = {"latent_sliders": "sliders", "morph": "morph", "attribute_board": "board", "draw": "draw"}
+PARTS = {
+    "latent_sliders": "sliders",
+    "morph": "morph",
+    "attribute_board": "board",
+    "style_board": "style",
+    "draw": "draw",
+}
 LEAST = 330  # pixels that a figure has, at least
 LONG = 9  # lines of code that stand beside what they print
 GUESS = re.compile(r"^\*\((.*)\)\*$", re.S)

@@ -47,7 +47,7 @@ const INSTRUMENTS = {
     b.el.append(
       hand.node,
       make("div", { class: "ll-row" }, make("div", { class: "ll-pictures" }, real.node, image.node), all.node),
-      make("div", { class: "ll-buttons", role: "group", "aria-label": "class" }, ...classes.map(({ key }) => key)),
+      make("div", { class: "ll-buttons ll-classes", role: "group", "aria-label": "class" }, ...classes.map(({ key }) => key)),
       buttons(...all.buttons),
     );
     return show;
