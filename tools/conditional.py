@@ -1,6 +1,6 @@
-"""Train and measure what notebook 07 rests on, and write results/conditional.json.
+"""Train and measure what notebook 07 shows, with more seeds, sizes and shares of labels than it has time for.
 
-    python course.py conditional [GROUP …] [--fresh]     35 minutes on one core
+    python course.py conditional [GROUP …] [--fresh]     35 minutes on one core; results/conditional.json
 
 Three groups: `codes` (who is told the class, and what the code still says of it; a digit's code decoded as
 another class), `missing` (half, a hundredth, or none of the labels) and `generators` (what the one judge says

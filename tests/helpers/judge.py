@@ -21,7 +21,10 @@ def single_hints(lesson):
     """For each task of a lesson that lists its mistakes, the hints for one mistake at a time."""
     for number, task in check.TASKS.items():
         if number.startswith(lesson) and hasattr(task, "mistakes"):
-            known = task.mistakes if is_measured(number) else [mistake.hint for mistake in task.mistakes]
+            if isinstance(task, check.Value):  # hints and numbers, or words and hints
+                known = task.mistakes if is_measured(number) else task.mistakes.values()
+            else:
+                known = [mistake.hint for mistake in task.mistakes]
             yield number, {hint for hint in known if "; besides, " not in hint}
 
 

@@ -57,6 +57,7 @@ RIGHT = {
     "07.3": [summed, lambda b, q: (q * b).sum(1) + torch.xlogy(q, q).sum(1)],
     "07.4": [best],
     "07.5": [obeyed, lambda o, a, own: np.mean((o.argmax(1) == a)[a != own].tolist())],
+    "07.7": ["B", "(b)."],
     "07.6": [kept, lambda a, b, p, q: np.corrcoef(within(a, p), within(b, q))[1, 0]],
 }
 
@@ -108,6 +109,11 @@ WRONG = [
     ("07.6", lambda a, b, p, q: pearsonr(a, within(b, q)).statistic, "only what came out"),
     ("07.6", lambda a, b, p, q: np.cov(within(a, p), within(b, q))[0, 1], "covariance"),
     ("07.6", lambda a, b, p, q: kept(a, b, p, q) ** 2, "r²"),
+    ("07.7", "A", "own class, too"),
+    ("07.7", "c", "nothing but the label"),
+    ("07.7", "D", "the same ten numbers"),
+    ("07.7", "E", "to choose from"),
+    ("07.7", 2, "a letter in quotes"),
 ]  # fmt: skip
 
 

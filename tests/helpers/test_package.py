@@ -216,4 +216,4 @@ def test_the_wheel_brings_data_and_weights_and_works_alone(tmp_path):
         text=True,
     )
     shipped = {path.stem for path in (ROOT / "data" / "checkpoints").glob("*.safetensors")}
-    assert done.stdout.split() == sorted(shipped) and len(shipped) == 18
+    assert done.stdout.split() == sorted(shipped) and len(shipped) == 19

@@ -1,11 +1,11 @@
-"""The exercises of lesson 07: a label beside numbers, its worth, a missing one, obedience, a kept hand."""
+"""The exercises of lesson 07: a label beside numbers, its worth, a missing one, obedience, a hand."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 
-from ..core import Function, Mistake, Task
+from ..core import Function, Mistake, Task, Value
 
 
 def _int(low: int, high: int, generator: torch.Generator) -> int:
@@ -189,5 +189,13 @@ TASKS: dict[str, Task] = {
             "that is r², a share of the variance; the task asks for r":
                 lambda a, b, of_a, of_b: _kept(a, b, of_a, of_b).square(),
         }.items()],
+    ),
+    "07.7": Value(
+        right="b",
+        mistakes={
+            "a": "a decoder that can't draw would fail on the digit's own class, too; it hardly ever does",
+            "c": "if all codes lay in one place, nothing but the label could be obeyed",
+            "d": "the same ten numbers are obeyed far more often once the encoder has them, too",
+        },
     ),
 }  # fmt: skip
