@@ -436,6 +436,7 @@ def test_10_frechet_distance_is_the_one_of_the_claims(ten):
     assert ten["frechet_distance"](a, b) == pytest.approx(frechet_distance(a, b))
 
 
+@pytest.fixture(scope="module")
 def eight():
     return definitions("08_gan_beside_the_vae")
 
@@ -491,6 +492,7 @@ def test_08_dreams(eight):
     torch.testing.assert_close(theirs, ours)
 
 
+@pytest.fixture(scope="module")
 def nine():
     return definitions("09_harder_data")
 
