@@ -19,8 +19,8 @@ MATRIX = {run.name: run for run in harder.matrix()}
 @pytest.fixture
 def small(monkeypatch):
     """A few images of each set, and coloured noise in place of CIFAR-10."""
-    noise = torch.randint(0, 256, (400, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()
-    labels = torch.arange(400) % 10
+    noise = torch.randint(0, 256, (600, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()
+    labels = torch.arange(600) % 10
     known = {
         "cifar10": datasets.ImageSet(noise, labels, tuple("abcdefghij")),
         "shapes": datasets.load("shapes", "train"),
@@ -31,13 +31,13 @@ def small(monkeypatch):
         if (name, split) == ("shapes", "test"):
             return datasets.load(name, split)  # whose factors are drawn with it
         whole = known[name]
-        part = slice(0, 300) if split == "train" else slice(100, 400)
+        part = slice(0, 300) if split == "train" else slice(100, 550)
         return datasets.ImageSet(whole.images[part], whole.labels[part], whole.classes)
 
     monkeypatch.setattr(harder, "images", few)
     monkeypatch.setattr(harder, "FEW", 20)
     monkeypatch.setattr(
-        harder, "SIZES", {"shapes": (300, 2000), "fashion": (300, 300), "cifar10": (150, 300)}
+        harder, "SIZES", {"shapes": (300, 2000), "fashion": (300, 450), "cifar10": (150, 450)}
     )
     for cached in (harder.judge, harder.known):
         cached.cache_clear()
@@ -149,3 +149,16 @@ def test_verdicts_are_by_the_ledgers_rules_and_say_what_was_tried():
     assert held == {"test MSE, 16-D": True, "SSIM, 16-D": False, "sharpness, 16-D": False}
     assert found[3]["verdict"] == "holds partly" and found[10]["verdict"] == "not tried"
     assert found[9]["of"] > len(found[9]["parts"]) == 3
+
+
+def test_verdicts_wait_for_all_seeds(tmp_path, monkeypatch):
+    monkeypatch.setattr(harder, "RESULTS", tmp_path / "harder.json")
+    runs = {
+        run.name: {"settings": settings(run), "numbers": {f"test MSE, {run.latent_dim}-D": 0.01}}
+        for run in MATRIX.values()
+        if run.group == "claims"
+    }
+    for some in (dict(list(runs.items())[:-1]), runs):
+        harder.RESULTS.write_text(json.dumps({"runs": some}))
+        harder.judge_claims()
+        assert ("verdicts" in json.loads(harder.RESULTS.read_text())) == (len(some) == len(runs))
