@@ -14,7 +14,7 @@ def _int(low: int, high: int, generator: torch.Generator) -> int:
 
 def _values(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, int]:
     batch, n, classes = _int(5, 9, generator), _int(2, 5, generator), _int(6, 11, generator)
-    labels = torch.randint(1, classes, (batch,), generator=generator)
+    labels = torch.randint(1, classes - 1, (batch,), generator=generator)  # the last class is absent
     return torch.randn(batch, n, generator=generator), labels, classes
 
 
