@@ -12,7 +12,8 @@ from ..core import Function, Mistake, Task
 def _pair(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     n, side = (int(torch.randint(low, low + 5, (), generator=generator)) for low in (6, 3))
     places = torch.rand(3, side, side, generator=generator)  # some pixels are brighter than others
-    x = 0.7 * places + 0.3 * torch.rand(n, 3, side, side, generator=generator)
+    x = 0.5 * places + 0.3 * torch.rand(n, 3, side, side, generator=generator)
+    x += torch.linspace(0, 0.6, n).view(-1, 1, 1, 1)  # and some images are brighter than others
     return x + 0.1 * torch.randn(x.shape, generator=generator), x
 
 
