@@ -10,8 +10,8 @@ from latentlab_helpers.files import write_whole
 
 def quote(page: Path, name: str, text: str) -> None:
     """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``, which must be there."""
-    pattern = re.compile(rf"(<!-- {name} -->\n).*(\n<!-- /{name} -->)", re.S)
-    whole, found = pattern.subn(lambda match: match[1] + text + match[2], page.read_text("utf-8"))
+    pattern = re.compile(rf"(<!-- {name} -->\n)(?:.*\n)?(<!-- /{name} -->)", re.S)
+    whole, found = pattern.subn(lambda match: f"{match[1]}{text}\n{match[2]}", page.read_text("utf-8"))
     if not found:
         raise ValueError(f"{page.name} has no marks <!-- {name} --> to write between")
     write_whole(page, whole)
