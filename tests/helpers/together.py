@@ -121,6 +121,7 @@ def run(world):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job ignores
     with distributed.join() as world:
         assert (world.rank, world.size) == (
             int(os.environ.get("RANK", 0)),

@@ -45,8 +45,9 @@ _HALVES = cycle((2, 1, 4, 7))  # in four inputs both halves of a period, the fir
 
 
 def _step(generator: torch.Generator) -> tuple[int, int]:
+    """Not long after a half has begun, where every mistake shows."""
     half = int(torch.randint(20, 300, (), generator=generator))
-    return next(_HALVES) * half + int(torch.randint(1, half, (), generator=generator)), 2 * half
+    return next(_HALVES) * half + int(torch.randint(1, half // 2, (), generator=generator)), 2 * half
 
 
 def _cycle(step: int, period: int) -> float:

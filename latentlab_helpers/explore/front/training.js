@@ -65,7 +65,7 @@ function movingMap(digits, count, label) {
     });
   };
   const frame = (/** @type {number} */ now) => {
-    const t = still.matches ? 1 : Math.min(1, (now - began) / 120);
+    const t = still.matches ? 1 : Math.min(1, Math.max(0, now - began) / 120); // a frame's time may lie before the shot's
     draw(t);
     drawn = t < 1 ? requestAnimationFrame(frame) : 0;
   };
