@@ -14,6 +14,7 @@ header.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -48,6 +49,35 @@ def measure(model: models.VariationalAutoencoder, images: torch.Tensor, samples:
         "standard_error": bound.std().item() / len(bound) ** 0.5,
         "samples": samples,
         "images": len(images),
+    }
+
+
+def corrected(
+    bound: Callable[..., torch.Tensor], x: torch.Tensor, *, few: int, many: int, every: int
+) -> dict[str, float]:
+    """log p(x) with many importance samples, at a fraction of the cost.
+
+    All images are measured with few, some with many as well: the mean of the first, plus what the second
+    adds, has the mean of many samples for all images, and hardly more error.
+
+    Parameters
+    ----------
+    bound : callable
+        bound(images, samples, seed=…) gives the importance-weighted bound of each image, in nats.
+    x : torch.Tensor
+        All images.
+    few, many : int
+        Samples an image.
+    every : int
+        Of so many images one is measured with many.
+    """
+    quick, some = bound(x, few).double(), slice(None, None, every)
+    gain = bound(x[some], many, seed=1).double() - quick[some]
+    return {
+        "log p(x)": (quick.mean() + gain.mean()).item(),
+        "standard error": (quick.var() / len(quick) + gain.var() / len(gain)).sqrt().item(),
+        "gain": gain.mean().item(),
+        "standard error of the gain": (gain.std() / len(gain) ** 0.5).item(),
     }
 
 
