@@ -13,6 +13,7 @@ from .losses import Terms, bernoulli, bernoulli_log_likelihood, kl_per_dimension
 from .models import KINDS
 
 HIDDEN = 256  # between the vector of codes and the smallest map
+BOUND = 5.0  # of log-variances: two levels that narrow each other soon overflow, at the learning rates of here
 
 
 class Gaussian(NamedTuple):
@@ -20,6 +21,12 @@ class Gaussian(NamedTuple):
 
     mu: torch.Tensor
     logvar: torch.Tensor
+
+    @classmethod
+    def of(cls, predicted: torch.Tensor) -> Gaussian:
+        """What a network's last layer says: means, then log-variances, which are bounded smoothly."""
+        mu, logvar = predicted.float().chunk(2, dim=1)
+        return cls(mu, BOUND * torch.tanh(logvar / BOUND))
 
     def sample(self, generator: torch.Generator | None = None) -> torch.Tensor:
         epsilon = torch.randn(self.mu.shape, generator=generator, device=self.mu.device, dtype=self.mu.dtype)
@@ -238,7 +245,7 @@ class LadderVariationalAutoencoder(nn.Module):
             x = step(x)
             assert isinstance(rung, Rung)
             seen.append(rung.seen(x))
-        return seen, Gaussian(*self.up[-1](x).float().chunk(2, dim=1))
+        return seen, Gaussian.of(self.up[-1](x))
 
     def _described(
         self, of_maps: Sequence[Gaussian | None], top: Gaussian, generator: torch.Generator | None
@@ -291,12 +298,12 @@ class Rung(nn.Module):
             nn.init.zeros_(self.expect.get_parameter("bias"))
 
     def seen(self, x: torch.Tensor) -> Gaussian | None:
-        return Gaussian(*self.see(F.silu(x)).float().chunk(2, dim=1)) if self.codes else None
+        return Gaussian.of(self.see(F.silu(x))) if self.codes else None
 
     def forward(self, x: torch.Tensor, choose: Choice, of_image: Gaussian | None) -> torch.Tensor:
         if not self.codes:
             return x
-        prior = Gaussian(*self.expect(F.silu(x)).float().chunk(2, dim=1))
+        prior = Gaussian.of(self.expect(F.silu(x)))
         return x + self.tell(choose(prior, of_image))
 
 

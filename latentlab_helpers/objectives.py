@@ -278,8 +278,8 @@ class KLAnnealing:
         How many steps the rise takes.
     beta : float
         The final value.
-    reconstruction : callable
-        As for `losses.negative_elbo`.
+    loss : callable
+        loss(model, x, generator, beta=beta), as `losses.negative_elbo`.
 
     Attributes
     ----------
@@ -300,18 +300,18 @@ class KLAnnealing:
     Taught in notebook 06.
     """
 
-    def __init__(self, steps: int, *, beta: float = 1.0, reconstruction: Callable = bernoulli):
+    def __init__(self, steps: int, *, beta: float = 1.0, loss: Callable = negative_elbo):
         if steps < 1:
             raise ValueError(f"the rise must take 1 step or more, not {steps}")
-        self.steps, self.beta, self.reconstruction, self.step = steps, beta, reconstruction, 0
+        self.steps, self.beta, self.loss, self.step = steps, beta, loss, 0
 
     def __call__(self, model: nn.Module, x: torch.Tensor, generator: torch.Generator | None = None) -> Terms:
-        """Measure a batch, as `losses.negative_elbo` does, and count it if the model is in training."""
+        """Measure a batch, as the loss does, and count it if the model is in training."""
         beta = self.beta
         if model.training:
             beta *= min(1.0, self.step / self.steps)
             self.step += 1
-        return negative_elbo(model, x, generator, beta=beta, reconstruction=self.reconstruction)
+        return self.loss(model, x, generator, beta=beta)
 
 
 def importance_weighted_loss(

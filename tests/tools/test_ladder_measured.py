@@ -1,5 +1,6 @@
 """The command that trains ladders: each kind of run, on a few images."""
 
+import base64
 from dataclasses import replace
 
 import pytest
@@ -21,9 +22,10 @@ def few(monkeypatch, train, test):
 @pytest.mark.parametrize("run", tool.matrix(), ids=lambda run: run.name)
 def test_each_run_gives_finite_numbers(run, few):
     made = tool.perform(replace(run, epochs=1, width=4))
+    assert len(base64.b64decode(made.pop("samples"))) == tool.SHOWN * 28 * 28
     flat = torch.tensor([value for value in made.values() if not isinstance(value, list)])
     assert flat.isfinite().all() and made["seconds"] > 0
-    assert made["log p(x)"] > -made["loss"] and made["gain"] > 0, "more samples, a higher bound"
+    assert made["log p(x)"] > -made["loss"], "more samples, a higher bound"
     levels = 1 + sum(map(bool, run.maps))
     assert sum(made[f"kl {i + 1}"] for i in range(levels)) == pytest.approx(made["kl"], rel=1e-4)
 
