@@ -183,12 +183,12 @@ class Velocity(nn.Module):
         """
         t = t.expand(len(x), 1)
         variance = (1 - t) ** 2 + t**2
-        s = variance.sqrt()
+        spread = variance.sqrt()
         angle = math.pi * t * t.new_tensor(FREQUENCIES)
-        h = self.first(torch.cat([x / s, angle.sin(), angle.cos()], dim=1))
+        h = self.first(torch.cat([x / spread, angle.sin(), angle.cos()], dim=1))
         for layer in self.hidden:
             h = h + layer(nn.functional.silu(h))
-        return (2 * t - 1) / variance * x + self.last(nn.functional.silu(h)) / s
+        return (2 * t - 1) / variance * x + self.last(nn.functional.silu(h)) / spread
 
 
 FREQUENCIES = (1.0, 2.0, 4.0, 8.0)  # half turns of a feature while t goes from 0 to 1
@@ -401,7 +401,7 @@ class FlowPrior:
             As `MixturePrior.fit`, and for no step.
         """
         self.base = MixturePrior().fit(codes, seed=seed)
-        x1, generator = self._whitened(codes), torch.Generator().manual_seed(seed)
+        x1, generator = self.whitened(codes), torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
             net = Velocity(codes.shape[1], width=self.width, depth=self.depth)
@@ -441,14 +441,15 @@ class FlowPrior:
     def inverse(self, codes: torch.Tensor, *, steps: int = 20) -> torch.Tensor:
         """Walk back from codes to the noise that `flow` would carry there; as for `flow`."""
         with torch.no_grad():
-            return integrate(lambda x, t: -self.velocity(x, 1 - t), self._whitened(codes), steps=steps)[-1]
+            return integrate(lambda x, t: -self.velocity(x, 1 - t), self.whitened(codes), steps=steps)[-1]
 
     def sample(self, n: int, seed: int = 0, *, steps: int = 20) -> torch.Tensor:
         """Draw codes, as `MixturePrior.sample` does; `steps` as for `integrate`."""
         generator = torch.Generator().manual_seed(seed)
         return self.flow(torch.randn(n, self.base.means.shape[1], generator=generator), steps=steps)
 
-    def _whitened(self, codes: torch.Tensor) -> torch.Tensor:
+    def whitened(self, codes: torch.Tensor) -> torch.Tensor:
+        """What the flow sees of codes: mean 0 and covariance 1, if they are like those it was fitted to."""
         return torch.linalg.solve_triangular(
             self.base.roots[0], (codes - self.base.means[0]).T, upper=False
         ).T

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import json
 import math
 import time
 from dataclasses import dataclass
@@ -27,8 +28,10 @@ import torch
 from latentlab_helpers import datasets, ladder, losses, models, objectives, training
 from tools.experiments import Experiment, carry_out
 from tools.likelihood import corrected
+from tools.quote import quote
 
-RESULTS = Path(__file__).resolve().parent.parent / "results" / "ladder.json"
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS, PAGE = ROOT / "results" / "ladder.json", ROOT / "docs" / "depth.md"
 LITERATURE = {  # -log p(x) in nats, on MNIST binarized anew, with 5,000 importance samples
     "VAE, one level (Burda et al. 2016)": 86.76,
     "VAE, two levels (Burda et al. 2016)": 85.33,
@@ -120,8 +123,27 @@ def log_likelihood(
     return torch.cat(bounds)
 
 
+def table(runs: dict[str, Any]) -> str:
+    """What docs/depth.md shows: a row for each training, and what others report."""
+    rows = [
+        "| model | epochs | minutes of one core | weights | ELBO | nats by level, from the top | log p(x) ≥ |",
+        "|---|--:|--:|--:|--:|---|--:|",
+    ]
+    for run in runs.values():
+        of, known = run["settings"], run["numbers"]
+        levels = ", ".join(f"{known[name]:.1f}" for name in sorted(known) if name.startswith("kl "))
+        rows.append(
+            f"| {of['label']} | {of['epochs']} | {known['seconds'] / 60:.0f} | {known['weights']:,} "
+            f"| {-known['loss']:.2f} | {levels} | {known['log p(x)']:.2f} ± {known['standard error']:.2f} |"
+        )
+    rows += [f"| {name} | | | | | | {-nats:.2f} |" for name, nats in LITERATURE.items()]
+    return "\n".join(rows)
+
+
 def main() -> int:
-    return carry_out(matrix(), perform, RESULTS, "06", literature=LITERATURE)
+    done = carry_out(matrix(), perform, RESULTS, "06", literature=LITERATURE)
+    quote(PAGE, "ladder", table(json.loads(RESULTS.read_text("utf-8"))["runs"]))
+    return done
 
 
 if __name__ == "__main__":

@@ -20,9 +20,10 @@ CELLS = [
     "explore.latent_sliders(wide['AE'])",
     "explore.morph(wide)",
     "explore.attribute_board(wide)",
+    "explore.style_board(checkpoints.load('vae_told_conv_8'))",
     "explore.draw({'VAE': vae, 'AE': ae})",
 ]
-KINDS = ("pad", "sliders", "morph", "board", "draw")
+KINDS = ("pad", "sliders", "morph", "board", "style", "draw")
 # Each module that is made from a text begins three seconds later.
 SLOW = """
 const { createObjectURL } = URL;
@@ -127,19 +128,19 @@ def test_instruments_live_on_day_after_day(host, request):
     """With all that was set, and without growing: in the file once, however often it is saved."""
     book = request.getfixturevalue(host)
     book.write(CELLS)
-    pad = book.instruments(5)[0]
+    pad = book.instruments(len(KINDS))[0]
     assert book.keeper() is None  # nothing is written but by a save
     sizes = []
     for key in ("Home", "PageUp"):
-        for instrument in book.instruments(5)[:4]:
+        for instrument in book.instruments(len(KINDS))[:-1]:
             instrument.locator("input[type=range]").first.press(key)
         check_pad(pad)
-        before = [pictures(one) for one in book.instruments(5)]
+        before = [pictures(one) for one in book.instruments(len(KINDS))]
         book.next_day()
-        instruments = book.instruments(5)
+        instruments = book.instruments(len(KINDS))
         # A draw's samples are new each time.
         after = [pictures(one) for one in instruments]
-        assert after[:4] == before[:4] and after[4][:2] == before[4][:2]
+        assert after[:-1] == before[:-1] and after[-1][:2] == before[-1][:2]
         pad = instruments[0]
         check_pad(pad)
         sizes.append(book.path.stat().st_size)
@@ -203,7 +204,7 @@ def test_an_instrument_within_other_widgets_is_kept_with_them(book):
 
 def test_its_html_has_the_still_pictures_without_a_network(book):
     book.write(CELLS)
-    book.instruments(5)
+    book.instruments(len(KINDS))
     book.next_day()
     book.end_kernel()
     html = book.path.with_suffix(".html")
@@ -211,7 +212,7 @@ def test_its_html_has_the_still_pictures_without_a_network(book):
     book.page.context.set_offline(True)
     book.page.goto(html.as_uri())
     stills = book.page.locator("img[alt]")
-    assert stills.count() == 5
+    assert stills.count() == len(KINDS)
     for still in stills.all():
         assert still.is_visible() and still.evaluate("(img) => img.naturalWidth") > 100
     assert "rror" not in book.page.locator("body").inner_text().replace("squared error", "")
@@ -220,16 +221,16 @@ def test_its_html_has_the_still_pictures_without_a_network(book):
 def test_without_a_kernel_the_instruments_are_alive(book):
     """Its kernel is missing here, and the reader wants no other; ipywidgets would wait for one for good."""
     book.write([*CELLS, "import ipywidgets\nipywidgets.Label('alone')"])
-    for instrument in book.instruments(5)[:4]:
+    for instrument in book.instruments(len(KINDS))[:-1]:
         instrument.locator("input[type=range]").first.press("PageUp")
-    before = [pictures(one) for one in book.instruments(5)]
+    before = [pictures(one) for one in book.instruments(len(KINDS))]
     browser.lose_kernel(book.page)
     book.do("docmanager:save")
     book.end_kernel()
     browser.open_without_kernel(book.page, book.address)
-    instruments = book.instruments(5)
+    instruments = book.instruments(len(KINDS))
     after = [pictures(one) for one in instruments]
-    assert after[:4] == before[:4] and after[4][:2] == before[4][:2]
+    assert after[:-1] == before[:-1] and after[-1][:2] == before[-1][:2]
     instruments[0].locator("input[type=range]").first.press("End")
     check_pad(instruments[0])
     assert book.page.get_by_text("Label(value='alone')").is_visible()  # which isn't kept
