@@ -126,7 +126,7 @@ def log_likelihood(
 def table(runs: dict[str, Any]) -> str:
     """What docs/depth.md shows: a row for each training, and what others report."""
     rows = [
-        "| model | epochs | minutes of one core | weights | ELBO | nats by level, from the top | log p(x) ≥ |",
+        "| model | epochs | minutes of a core | weights | ELBO | nats by level, from the top | log p(x) ≥ |",
         "|---|--:|--:|--:|--:|---|--:|",
     ]
     for run in runs.values():
