@@ -150,3 +150,14 @@ def test_it_goes_through_a_checkpoint(tmp_path, x):
 def test_sizes_that_cannot_work_are_refused(wrong):
     with pytest.raises(ValueError, match=r"divisible by 4|must be 1 or more"):
         ladder.LadderVariationalAutoencoder(**{**SMALL, "maps": (2, 1), **wrong})
+
+
+def test_log_variances_are_bounded_and_small_ones_left_as_they_are():
+    """Else two levels that narrow each other overflow, and the loss with them."""
+    raw = torch.tensor([[0.5, 1.0, 1e4, -1e4, 0.01, -0.02]], requires_grad=True)
+    found = ladder.Gaussian.of(raw)
+    torch.testing.assert_close(found.mu, raw[:, :3])
+    wide, *small = found.logvar[0].tolist()
+    assert wide == -ladder.BOUND and small == pytest.approx([0.01, -0.02], abs=1e-4)
+    prior = ladder.Gaussian.of(torch.full((1, 6), -1e4))
+    assert found.kl(prior).isfinite().all() and found.times(prior).logvar.isfinite().all()
