@@ -4,12 +4,29 @@
 for row in shares.values():
     assert row["hue"] > row["light"] + 0.15 and row["smooth"] > row["detail"] + 0.5
     assert 0 < row["smooth hue"] - row["smooth light"] < 0.5 * (row["hue"] - row["light"])
+for row in without.values():
+    assert abs(row["hue"] - row["light"]) < 0.05, "without a texture light is no harder"
+assert torch.equal(known.images, coloured_test.images) and 80 < plain.sum() < 140
 
 # %% grey-table
 assert grey["VAE, grey"][0] < 0.6 * shares["VAE"]["light"], "half as much of the light as in colour"
 assert grey["AE, grey"][0] > shares["AE"]["light"], "so that it isn't that grey is harder to learn"
 assert abs(grey["VAE, grey in three channels"][0] - shares["VAE"]["light"]) < 0.1
 assert grey["VAE, grey in three channels"][2] > 1.8 * grey["VAE, grey"][2]
+for copied, third in zip(grey["VAE, grey in three channels"][:2], grey["VAE, grey, beta 1/3"][:2]):
+    assert abs(copied - third) < 0.08, "three copies are a beta of a third"
+assert abs(grey["VAE, grey in three channels"][2] - grey["VAE, grey, beta 1/3"][2]) < 6
+later, early = grey["VAE, grey, twice the epochs"], grey["VAE, grey"]
+assert later[0] > 1.7 * early[0] and later[2] < 0.7 * grey["VAE, grey in three channels"][2]
+
+# %% photographs
+photographs = {
+    name: runs[f"colour: cifar10, {name}, seed 0"]["numbers"] for name in ("AE, colour", "VAE, colour")
+}
+for one in photographs.values():
+    assert one["explained, hue"] < one["explained, light"] - 0.1
+in_grey_there = runs["colour: cifar10, VAE, grey, seed 0"]["numbers"]["explained"]
+assert abs(in_grey_there - photographs["VAE, colour"]["explained, light"]) < 0.03
 
 # %% density-trap
 assert bits_per_dimension(math.log(1e-7 * math.sqrt(2 * math.pi)), 1) + 8 < 0
@@ -28,8 +45,23 @@ for scale in (0.001, 0.05, 1.0):
     assert torch.allclose(ours, known_p, rtol=1e-4, atol=1e-4) and abs(ours.exp().sum() - 1) < 1e-3
 
 # %% bits-table
-assert bits["Fashion: discretized logistic"] + 0.6 < bits["Fashion: PNG"] < bits["Fashion: Gaussian"] - 1
-assert bits["shapes: the grain alone"] + 1 < bits["shapes: PNG"] < bits["shapes: Gaussian"] - 1.5
+of_logistic, each, one_for_all = (
+    bits[f"Fashion: {name}"] for name in ("discretized logistic", "PNG, one each", "PNG, one for 500")
+)
+assert one_for_all + 0.1 < of_logistic and of_logistic + 0.1 < each < bits["Fashion: Gaussian"] - 1
+assert bits["shapes: the grain alone"] + 1 < bits["shapes: PNG, one each"] < bits["shapes: Gaussian"] - 1.5
+lead, left = (bits["shapes: Gaussian"] - bits[f"shapes: PNG, {how}"] for how in ("one each", "shuffled"))
+assert 0 < left < 0.5 * lead, "without neighbours most of the lead is gone"
+blank = io.BytesIO()
+Image.new("L", (28, 28)).save(blank, "PNG", optimize=True)
+chunks, at = {}, 8
+while at < len(blank.getvalue()):
+    length = int.from_bytes(blank.getvalue()[at : at + 4], "big")
+    chunks[blank.getvalue()[at + 4 : at + 8]] = length
+    at += 12 + length
+assert len(blank.getvalue()) - chunks[b"IDAT"] == WRAPPING and set(chunks) == {b"IHDR", b"IDAT", b"IEND"}
+assert torch.equal(tall(some["shapes"])[0, :, 32:64], some["shapes"][1])
+assert torch.equal(shuffled(some["shapes"]).flatten(2).sort()[0], some["shapes"].flatten(2).sort()[0])
 
 # %% saturation
 on_black, elsewhere = (
@@ -47,15 +79,21 @@ assert all(abs(share - 1) < 0.02 for share in contrast(x))
 
 # %% controls-table
 assert max(abs(a - b) for a, b in zip(kept["VAE"], kept["VAE, z in place of mu"])) < 0.05
-assert all(a <= b + 0.05 for a, b in zip(kept["AE, 128 numbers"], kept["AE: no price"]))
-assert all(a < b for a, b in zip(kept["VAE"], kept["AE: no price"]))
-for short, long in (("AE: no price", "AE, twice the epochs"), ("VAE", "VAE, twice the epochs")):
-    assert all(b > a + 0.1 for a, b in zip(kept[short][1:], kept[long][1:]))
+assert all(a < b for a, b in zip(kept["VAE"], kept["AE"]))
+for name in ("VAE", "AE"):
+    own, read, longer = (kept[name + how] for how in ("", "'s code, read linearly", ", twice the epochs"))
+    assert all(b > a + 0.1 for a, b in zip(own[1:], read[1:])), "the code tells more than the decoder draws"
+    assert all(b > a + 0.1 for a, b in zip(own[1:], longer[1:]))
+    assert (read_linearly(vae if name == "VAE" else ae) - x).square().mean() < (
+        seen[name] - x
+    ).square().mean()
 assert min(kept["AE, twice the epochs"][1:]) > 0.4 and min(kept["VAE, twice the epochs"][1:]) > 0.2
+assert kept["PCA, 32 numbers"] == sorted(kept["PCA, 32 numbers"], reverse=True)
+assert all(a > b for a, b in zip(kept["PCA, 32 numbers"], kept["AE, twice the epochs"]))
 
 # %% perceptual-table
 (kl_level, level), (kl_eye, by_eye), (kl_any, by_any) = (
-    table[name] for name in ("Gaussian, level", "perceptual", "untrained features")
+    table[name] for name in ("Gaussian, matched", "perceptual", "untrained features")
 )
 assert abs(kl_level - kl_eye) < 5 and abs(kl_level - kl_any) < 5, "as many nats"
 for mse, _, sharp, *_ in (by_eye, by_any):
@@ -65,6 +103,9 @@ assert (
     and by_eye[-1] < table["Gaussian"][1][-1] < table["the images themselves"][1][-1]
 )
 
+filtered = table["matched, sharpened"][1]
+assert filtered[2] >= by_eye[2] and filtered[0] < 1.15 * by_eye[0]
+
 # %% claims
 assert [results.claim(n)["replications"]["Fashion-MNIST"] for n in (1, 3, 5)] == [
     "holds",
@@ -72,3 +113,11 @@ assert [results.claim(n)["replications"]["Fashion-MNIST"] for n in (1, 3, 5)] ==
     "does not hold",
 ]
 assert sum(part["holds"] for part in results.claim(5)["parts"]) == 1 and len(results.claim(5)["parts"]) == 8
+counts = [
+    (
+        sum(bool(part["holds"]) for part in results.claim(n)["parts"]),
+        sum(bool(part["replications"]["Fashion-MNIST"]) for part in results.claim(n)["parts"]),
+    )
+    for n in range(1, 11)
+]
+assert [n for n, (digits_, clothes) in enumerate(counts, 1) if clothes > digits_] == [7]
