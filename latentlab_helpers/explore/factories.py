@@ -106,7 +106,7 @@ def style_board(model: nn.Module, data: Data = None, *, digit: Wanted = None) ->
     (position,), classes = subjects.positions, subjects.count
     size = mu.shape[1] - classes
     style, spread = mu[:, :size], None if logvar is None else logvar[:, :size]
-    rows = [position, *(i for i in range(len(mu)) if i != position)][:5]
+    rows = [(position + i) % len(mu) for i in range(min(5, len(mu)))]  # the image, and those behind it
     shown = torch.eye(classes)[: STEPS + 1]  # of many classes the first ten
     still = [
         torch.cat([to_float(subjects.images[i])[None], decoded(model, _beside(style[i], shown))])

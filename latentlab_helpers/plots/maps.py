@@ -72,6 +72,7 @@ def point_maps(
     columns: int = 2,
     inches: float = 3.4,
     classes: Sequence[str] = (),
+    names: bool = True,
 ) -> Figure:
     """Maps of the same points, a panel for each name, coloured and marked by class if there are labels.
 
@@ -91,6 +92,8 @@ def point_maps(
         The side of a panel.
     classes : sequence of str
         The classes' names; without any, a label is its own name.
+    names : bool
+        Whether a class's name stands in its middle, too. Where classes lie on each other, so would the names.
 
     Returns
     -------
@@ -104,7 +107,7 @@ def point_maps(
 
     Notes
     -----
-    Used in notebook 04.
+    Used in notebooks 04, 07, 08 and 10.
     """
     fig, axes = panels(alt, len(maps), columns, inches, inches + 0.2)
     for ax, (name, codes) in zip(axes, maps.items(), strict=True):
@@ -112,7 +115,7 @@ def point_maps(
             x, y = _checked(codes, codes).T
             ax.scatter(x, y, s=2 * inches, color="#444444", linewidths=0, gid="all")
         else:
-            _scatter(ax, codes, labels, classes, {"s": 3 * inches})
+            _scatter(ax, codes, labels, classes, {"s": 3 * inches}, names=names)
         ax.set(xticks=[], yticks=[])
         ax.set_aspect("equal", adjustable="datalim")
         ax.set_title(name, fontsize=9)
@@ -271,20 +274,28 @@ def training(
 
 
 def _scatter(
-    ax: Axes, codes: torch.Tensor, labels: torch.Tensor, classes: Sequence[str], look: Mapping, turns: int = 1
+    ax: Axes,
+    codes: torch.Tensor,
+    labels: torch.Tensor,
+    classes: Sequence[str],
+    look: Mapping,
+    turns: int = 1,
+    names: bool = True,
 ) -> None:
     """The codes of each class in its colour; in turns, so that no class lies on top of all the others."""
     codes, labels = _checked(codes, labels), labels.detach().cpu()
-    names = [classes[k] if k < len(classes) else str(k) for k in range(int(labels.max()) + 1)]
+    known = [classes[k] if k < len(classes) else str(k) for k in range(int(labels.max()) + 1)]
     for turn in range(turns):
-        for label, name in enumerate(names):
+        for label, name in enumerate(known):
             x, y = codes[turn::turns][labels[turn::turns] == label].T
             legend = None if turn else name
             ax.scatter(x, y, **look, **class_look(label), linewidths=0, label=legend, gid=name)
-    for label in labels.unique().tolist():  # on top of all points: where the class is, in words
+    for label in (
+        labels.unique().tolist() if names else ()
+    ):  # on top of all points: where the class is, in words
         x, y = codes[labels == label].median(dim=0).values.tolist()
         ax.annotate(
-            names[int(label)], (x, y), ha="center", va="center", fontsize=10, weight="bold", path_effects=HALO
+            known[int(label)], (x, y), ha="center", va="center", fontsize=10, weight="bold", path_effects=HALO
         )
 
 

@@ -230,6 +230,8 @@ def test_point_maps_draw_every_panel_with_its_points():
             drawn = ax.collections[digit].get_offsets()
             np.testing.assert_allclose(drawn, codes[labels == digit].numpy(), rtol=1e-6)
     assert [text.get_text() for text in fig.legends[0].get_texts()] == list("0123456789")
+    named, unnamed = fig.axes[0].texts, plots.point_maps(maps, labels, "alt", names=False).axes[0].texts
+    assert len(named) == len(labels.unique()) and not unnamed
     plain = plots.point_maps(maps, None, "alt", columns=3)
     assert [len(ax.collections[0].get_offsets()) for ax in plain.axes] == [50] * 3 and not plain.legends
     with pytest.raises(ValueError, match=r"codes \(n, 2\)"):

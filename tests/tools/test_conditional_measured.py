@@ -66,6 +66,30 @@ def test_few_images_are_trained_on_for_as_many_steps(small, monkeypatch):
     assert len(seen) == 2 and set(seen.values()) == {2400}
 
 
+def test_a_classifier_alone_learns_from_labels_what_the_whole_loss_teaches_it(small):
+    torch.manual_seed(0)
+    model, x = ConditionalVariationalAutoencoder(2), datasets.to_float(small["train"].images[:6])
+    labels = small["train"].labels[:6].clone()
+    for first_unknown in (6, 2, 0):
+        labels[first_unknown:] = UNKNOWN
+        whole = conditional.conditional_elbo(model, x, None, labels)["classification"].item()
+        alone = conditional.labels_alone(model, x, labels=labels, alpha=30)["loss"].item()
+        assert alone == pytest.approx(30 * whole) and (alone > 1) == (first_unknown > 0)
+
+
+def test_the_control_sees_each_label_as_seldom(small, monkeypatch):
+    seen = {}
+
+    def fit(model, images, *, epochs, labels, loss, **settings):
+        seen["labels"] = epochs * int((labels != UNKNOWN).sum())
+        seen["alpha"] = loss.keywords["alpha"]
+
+    monkeypatch.setattr(conditional.training, "fit", fit)
+    for label in ("1 % of the labels", "1 %, classifier alone, labels seen as seldom"):
+        conditional.trained(replace(MATRIX[f"missing: {label}, seed 0"], labelled=0.1), small["train"])
+        assert 230 < seen["labels"] < 250 and seen["alpha"] == 100, label
+
+
 def test_the_decoder_alone_is_told():
     torch.manual_seed(0)
     model, x = conditional.DecoderAlone(3), torch.rand(2, 1, 28, 28)
