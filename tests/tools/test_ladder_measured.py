@@ -1,6 +1,7 @@
 """The command that trains ladders: each kind of run, on a few images."""
 
 import base64
+import json
 from dataclasses import replace
 
 import pytest
@@ -45,3 +46,10 @@ def test_the_estimate_is_the_mean_of_many_samples(few, monkeypatch):
         noise = torch.Generator().manual_seed(2)
         expected = model.eval().log_weights(x[:3], 1, noise)[0].double()
     torch.testing.assert_close(direct, expected)
+
+
+def test_the_page_shows_what_was_measured():
+    recorded = json.loads(tool.RESULTS.read_text("utf-8"))
+    shown = tool.table(recorded["runs"])
+    assert f"<!-- ladder -->\n{shown}\n<!-- /ladder -->" in tool.PAGE.read_text("utf-8")
+    assert all(f"| {run['settings']['label']} |" in shown for run in recorded["runs"].values())
