@@ -121,3 +121,10 @@ counts = [
     for n in range(1, 11)
 ]
 assert [n for n, (digits_, clothes) in enumerate(counts, 1) if clothes > digits_] == [7]
+there = {claim["number"]: claim for claim in results.load("harder")["verdicts"]}
+assert "holds" not in {claim["verdict"] for claim in there.values()}, "none in full"
+parts_of_3 = {part["metric"].split(",")[0]: part for part in there[3]["parts"]}
+low, high = parts_of_3["test MSE"]["interval"][1:]
+assert high < 0 and not parts_of_3["test MSE"]["holds"], "a lead, below the margin"
+low, high = parts_of_3["sharpness"]["interval"][1:]
+assert low < 0 < high and not parts_of_3["sharpness"]["holds"], "and none"
