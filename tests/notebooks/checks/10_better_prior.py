@@ -74,9 +74,17 @@ near, mixed, one = (table[label] for label in ordered)
 for judge in (0, 1, 4):  # A, B, and A when all are equally soft
     assert max(near[judge], mixed[judge]) < one[judge] / 3
 flows = {judge: recorded("generators", "AE-16, flow", judge) for judge in (A, B)}
-assert mixed[0] > max(flows[A]) and min(flows[B]) < mixed[1] < max(flows[B]), (
-    "behind them by A, among them by B"
-)
+mixtures = {
+    judge: recorded("generators", "AE-16, mixture of 50", judge) for judge in (A, B, f"{A}, equally soft")
+}
+ahead = {
+    judge: sum(
+        ours < theirs
+        for ours, theirs in zip(recorded("generators", "AE-16, flow", judge), values, strict=True)
+    )
+    for judge, values in mixtures.items()
+}
+assert list(ahead.values()) == [4, 4, 2], "of five, by A, by B, and when all are equally soft"
 assert mixed[2] >= near[2] and mixed[5] < 0.6 * near[5], "at least the precision, in about half the seconds"
 assert min(near[2] - one[2], mixed[2] - one[2]) > 0.1 and min(near[3], mixed[3]) > 2 * one[3]
 own, other = table["VAE-16, N(0, I)"], table["VAE-16, flow"]
