@@ -85,7 +85,9 @@ ahead = {
     for judge, values in mixtures.items()
 }
 assert list(ahead.values()) == [4, 4, 2], "of five, by A, by B, and when all are equally soft"
-assert mixed[2] >= near[2] and mixed[5] < 0.6 * near[5], "at least the precision, in about half the seconds"
+assert mixed[2] >= near[2], "at least the precision"
+alone = [np.mean(recorded("generators", label, "sampler's seconds")) for label in ordered[:2]]
+assert 0.25 < alone[1] / alone[0] < 0.42, "for a third of the sampler's seconds"
 assert min(near[2] - one[2], mixed[2] - one[2]) > 0.1 and min(near[3], mixed[3]) > 2 * one[3]
 own, other = table["VAE-16, N(0, I)"], table["VAE-16, flow"]
 assert own[0] > one[0] and one[0] / near[0] / 2 < own[0] / other[0], "no better, and a flow helps as much"
