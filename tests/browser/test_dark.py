@@ -48,7 +48,7 @@ def test_in_a_dark_jupyterlab_instruments_are_dark_and_can_be_read(page, lab, th
 def test_a_dark_system_has_dark_instruments_on_the_page(page):
     page.emulate_media(color_scheme="dark", reduced_motion="reduce")  # at which the training doesn't begin
     page.goto(PAGE.as_uri())
-    expect(page.locator(".latentlab[data-ready]")).to_have_count(8)
+    expect(page.locator(".latentlab[data-ready]")).to_have_count(9)  # eight, and the training's map
     shown = page.locator(".latentlab").all()
     assert all(one.evaluate(BRIGHT) < 0.2 for one in shown)
     check_accessibility(page)
