@@ -13,9 +13,7 @@ from .losses import Terms, bernoulli, bernoulli_log_likelihood, kl_per_dimension
 from .models import KINDS
 
 HIDDEN = 256  # between the vector of codes and the smallest map
-BOUND = (
-    5.0  # of log-variances: two levels that narrow each other soon overflow, at the learning rates of here
-)
+BOUND = 5.0  # of log-variances: without it, two levels that narrow each other soon overflow
 
 
 class Gaussian(NamedTuple):

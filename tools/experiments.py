@@ -7,6 +7,7 @@ the same settings isn't done again, so a stopped command goes on where it was.
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -96,6 +97,11 @@ def carry_out(
 def settings(run: Experiment) -> dict[str, Any]:
     """A run's settings as they come back from the file."""
     return json.loads(json.dumps(asdict(run)))
+
+
+def packed(images: torch.Tensor) -> str:
+    """Images in [0, 1] for the file: a byte a value, in base64."""
+    return base64.b64encode((images * 255).round().byte().contiguous().numpy().tobytes()).decode()
 
 
 def is_number(value: Any) -> bool:

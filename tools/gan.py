@@ -10,7 +10,6 @@ that seconds are the processor's.
 
 from __future__ import annotations
 
-import base64
 import functools
 import time
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from latentlab_helpers import adversarial, datasets, metrics, models, training
 from tools import judging
 from tools.claims.data import floats, judge
 from tools.claims.samples import SAMPLES, SOFT, softened
-from tools.experiments import Experiment, carry_out
+from tools.experiments import Experiment, carry_out, packed
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "gan.json"
 SEEDS = (0, 1, 2, 3, 4)
@@ -122,7 +121,7 @@ def digits(run: Run) -> dict[str, Any]:
         "share of each digit": share.tolist(),
         "digits found": int((share >= SHARE).sum()),
         "nearest": nearest(samples),
-        "samples": base64.b64encode((samples[:SHOWN] * 255).round().byte().numpy().tobytes()).decode(),
+        "samples": packed(samples[:SHOWN]),
     }
 
 

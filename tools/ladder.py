@@ -14,7 +14,6 @@ the first epoch. With KL annealing the lowest level was in use after three epoch
 
 from __future__ import annotations
 
-import base64
 import functools
 import json
 import math
@@ -26,7 +25,7 @@ from typing import Any
 import torch
 
 from latentlab_helpers import datasets, ladder, losses, models, objectives, training
-from tools.experiments import Experiment, carry_out
+from tools.experiments import Experiment, carry_out, packed
 from tools.likelihood import corrected
 from tools.quote import quote
 
@@ -100,14 +99,13 @@ def perform(run: Run) -> dict[str, Any]:
 
 
 def shown(model: ladder.LadderVariationalAutoencoder) -> str:
-    """Samples, as bytes in base64."""
+    """Samples, as the file of results holds them."""
     with models.evaluating(model):
-        samples = model.sample(SHOWN, torch.Generator().manual_seed(1000))
-    return base64.b64encode((samples * 255).round().byte().contiguous().numpy().tobytes()).decode()
+        return packed(model.sample(SHOWN, torch.Generator().manual_seed(1000)))
 
 
 def measured(model: ladder.LadderVariationalAutoencoder, x: torch.Tensor) -> dict[str, float]:
-    """log p(x) with 1,000 samples (of each twentieth image; of all of them with 100)."""
+    """log p(x) with MANY samples (of some images; of all of them with FEW)."""
     return corrected(functools.partial(log_likelihood, model), x, few=FEW, many=MANY, every=EVERY)
 
 

@@ -69,7 +69,7 @@ def matrix() -> list[Run]:
     def of(seed: int, decoder: str, *samplers: str, **settings: Any) -> list[Run]:
         """A decoder with its floor, its parrot and some samplers."""
         kinds = {"flow": {"steps": FLOW_STEPS}, "autoregressive": {"steps": CODE_STEPS}}
-        kinds |= {f"mixture of {n}": {"components": n} for n in (COMPONENTS,)}
+        kinds |= {f"mixture of {COMPONENTS}": {"components": COMPONENTS}}
         kinds |= {"its prior": {"components": PSEUDO_INPUTS}}
         return [
             run(seed, "floors", decoder, "test images", **settings),

@@ -292,7 +292,7 @@ def _scatter(
             ax.scatter(x, y, **look, **class_look(label), linewidths=0, label=legend, gid=name)
     for label in (
         labels.unique().tolist() if names else ()
-    ):  # on top of all points: where the class is, in words
+    ):  # on top of all points: where a class is, in words
         x, y = codes[labels == label].median(dim=0).values.tolist()
         ax.annotate(
             known[int(label)], (x, y), ha="center", va="center", fontsize=10, weight="bold", path_effects=HALO
