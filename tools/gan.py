@@ -61,6 +61,7 @@ def matrix() -> list[Run]:
             Run("generators", "GAN, original", seed, "non-saturating"),
             Run("generators", "VAE, N(0, I)", seed, "VAE", steps=EPOCHS, batch_size=100, lr=training.LR),
             Run("generators", "GAN, original, penalty", seed, "non-saturating", GAMMA),
+            Run("generators", "GAN, R3 without penalty", seed, "relativistic"),
         ]
         if seed in POINT_SEEDS:
             point = functools.partial(Run, "mixture", seed=seed, batch_size=128, lr=POINT_LR)
@@ -69,11 +70,14 @@ def matrix() -> list[Run]:
                     label = game + ", penalty" * (gamma > 0)
                     runs.append(point(label, game=game, gamma=gamma, steps=POINT_STEPS))
             # so that what the penalty does isn't what its longer steps, or smaller ones, would do
-            longer, smaller = (
-                f"non-saturating, {how}" for how in ("twice the steps", "a quarter of the rate")
-            )
-            runs.append(point(longer, game="non-saturating", steps=2 * POINT_STEPS))
-            runs.append(point(smaller, game="non-saturating", steps=POINT_STEPS, lr=POINT_LR / 4))
+            for how, times, slower in (
+                ("twice the steps", 2, 1),
+                ("a quarter of the rate", 1, 4),
+                ("a quarter of the rate, four times the steps", 4, 4),
+            ):
+                label = f"non-saturating, {how}"
+                steps, lr = times * POINT_STEPS, POINT_LR / slower
+                runs.append(point(label, game="non-saturating", steps=steps, lr=lr))
         if seed == SEEDS[0]:
             runs.append(Run("floor", "training images", seed, "none", steps=0))
     return runs
