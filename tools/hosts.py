@@ -2,7 +2,7 @@
 
     python course.py hosts [HOST …]     lab, notebook, voila; all of them, unless some are named: some minutes
 
-Each host is the real one, in headless Chromium: all five instruments, twice each, are opened, moved and lost
+Each host is the real one, in headless Chromium: all six instruments, twice each, are opened, moved and lost
 sight of in the ways in which readers do. What was seen goes to results/hosts.json, and from there into
 docs/hosts.md.
 """
@@ -52,9 +52,11 @@ KINDS = {
     "Morph": "explore.morph(wide)",
     "Attribute board": "explore.attribute_board(wide)",
     "Draw": "explore.draw(vae)",
+    "Style board": "explore.style_board(told)",
 }
 MODELS = """from latentlab_helpers import checkpoints, explore
 vae = checkpoints.load("vae_conv_2")
+told = checkpoints.load("vae_told_conv_8")
 wide = {name: checkpoints.load(f"{name.lower()}_conv_16") for name in ("AE", "VAE")}"""
 PATIENCE = 60_000  # ms that an instrument may take to appear; a page, twice that
 LEFT = {"Error displaying widget": "error", "Loading widget": "still waiting"}
@@ -213,7 +215,7 @@ def table(results: dict) -> str:
     named = {key: f"{HOSTS[key][0]} {host['version']}" for key, host in results["hosts"].items()}
     lines = [
         f"Seen by `python course.py hosts` in Chromium {results['chromium']}, with ipywidgets "
-        f"{results['ipywidgets']} and anywidget {results['anywidget']}: all five instruments.",
+        f"{results['ipywidgets']} and anywidget {results['anywidget']}: all six instruments.",
         "",
         f"| | {' | '.join(named.values())} |",
         f"|---|{'---|' * len(named)}",
@@ -256,7 +258,7 @@ def main() -> int:
                 path = Path(folder) / "instruments.ipynb"
                 write_notebook(path)
                 with browser.jupyter(Path(folder), name) as address:
-                    page = launched.new_page(viewport={"width": 1200, "height": 6000})
+                    page = launched.new_page(viewport={"width": 1200, "height": 7200})
                     page.set_default_timeout(2 * PATIENCE)
                     look = in_voila if name == "voila" else in_jupyter
                     found = look(page, path, address.format(path.name))
