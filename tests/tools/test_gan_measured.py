@@ -20,7 +20,7 @@ def written():
 
 def test_only_one_thing_changes_between_two_rows():
     """Loss or penalty: network, steps, batches and learning rate are the same in all rows of a group."""
-    controls = ("twice the steps", "a quarter of the rate")
+    controls = ("twice the steps", "a quarter of the rate", "four times the steps")
     for group, others, seeds in (("mixture", None, gan.POINT_SEEDS), ("generators", "VAE", gan.SEEDS)):
         runs = [run for run in MATRIX.values() if run.group == group and run.game != others]
         runs = [run for run in runs if not run.label.endswith(controls)]
@@ -42,7 +42,7 @@ def test_what_is_compared_between_lessons_is_there(written):
         if run["settings"]["group"] == "generators":
             numbers = run["numbers"]
             assert {"Fréchet distance A", "coverage", "sharpness"} <= numbers["judged"].keys()
-            assert numbers["seconds"] == pytest.approx(judging.BUDGET, rel=0.6)
+            assert 0.3 < numbers["seconds"] / judging.BUDGET < 1.1
             assert sum(numbers["share of each digit"]) == pytest.approx(1, abs=1e-5)
 
 

@@ -119,3 +119,8 @@ for name, model in {"GAN": gan, "VAE": vae}.items():
 assert 0.3 < 1 - lost["GAN"][1] / lost["GAN"][0] < 0.55, "almost half"
 assert 0 < lost["GAN"][2] / lost["GAN"][1] - 1 < 0.2, "from anywhere, a little worse"
 assert lost["GAN"][1] > 3 * lost["VAE"][1]
+
+# %% sliders
+with torch.no_grad():
+    median = gan.encode(datasets.to_float(test.images[:500]))[0].median(dim=0).values
+torch.testing.assert_close(torch.tensor(_.z), median)  # the pictures may be others, of this run's own code
