@@ -104,5 +104,10 @@ def packed(images: torch.Tensor) -> str:
     return base64.b64encode((images * 255).round().byte().contiguous().numpy().tobytes()).decode()
 
 
+def unpacked(samples: str, *shape: int) -> torch.Tensor:
+    """The images of a string that `packed` made, uint8 (n, *shape)."""
+    return torch.frombuffer(bytearray(base64.b64decode(samples)), dtype=torch.uint8).view(-1, *shape)
+
+
 def is_number(value: Any) -> bool:
     return isinstance(value, (int, float))

@@ -3,7 +3,8 @@
     python course.py ladder [GROUP …] [--fresh]     three hours on one core
 
 Two groups: `long` (what three levels reach) and `depth` (the same network with codes on one, two and three
-levels; one level with a wider network; three levels without annealing; all for the same number of epochs).
+levels; one level with a wider network, or with as many codes; three levels without annealing; all for the same
+number of epochs). Samples of each go to results/pictures/depth.webp.
 The protocol is that of `likelihood`: images are binarized anew whenever they are seen in training, the test
 images once. One thread, so that seconds are the processor's.
 
@@ -15,6 +16,7 @@ the first epoch. With KL annealing the lowest level was in use after three epoch
 from __future__ import annotations
 
 import functools
+import io
 import json
 import math
 import time
@@ -24,8 +26,9 @@ from typing import Any
 
 import torch
 
-from latentlab_helpers import datasets, ladder, losses, models, objectives, training
-from tools.experiments import Experiment, carry_out, packed
+from latentlab_helpers import datasets, ladder, losses, models, objectives, plots, training
+from latentlab_helpers.files import write_whole
+from tools.experiments import Experiment, carry_out, packed, unpacked
 from tools.likelihood import corrected
 from tools.quote import quote
 
@@ -41,9 +44,11 @@ DEPTHS: dict[str, dict[str, Any]] = {
     "three levels": {"maps": (4, 1)},
     "one level, wider": {"maps": (0, 0), "width": 36},  # takes the time of three levels
     "three levels, beta 1 from the start": {"annealing": 0},
+    "one level, as many codes": {"maps": (0, 0), "latent_dim": 32 + 4 * 7**2 + 14**2},
     "two levels": {"maps": (4, 0)},
 }
-SHOWN = 40
+PICTURE = ROOT / "results" / "pictures" / "depth.webp"
+SHOWN, COLUMNS = 40, 14  # samples in the file, and in the picture
 FEW, MANY, EVERY = 50, 1000, 20  # importance samples: of each image, and of each twentieth
 
 
@@ -138,9 +143,24 @@ def table(runs: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def picture(runs: dict[str, Any]) -> bytes:
+    """The first samples of each training, as WebP."""
+    rows = {
+        f"{run['settings']['label']}, {run['settings']['epochs']} epochs": unpacked(
+            run["numbers"]["samples"], 1, 28, 28
+        )[:COLUMNS]
+        for run in runs.values()
+    }
+    buffer = io.BytesIO()
+    plots.image_rows(rows, alt="").savefig(buffer, format="webp", dpi=80, bbox_inches="tight")
+    return buffer.getvalue()
+
+
 def main() -> int:
     done = carry_out(matrix(), perform, RESULTS, "06", literature=LITERATURE)
-    quote(PAGE, "ladder", table(json.loads(RESULTS.read_text("utf-8"))["runs"]))
+    runs = json.loads(RESULTS.read_text("utf-8"))["runs"]
+    quote(PAGE, "ladder", table(runs))
+    write_whole(PICTURE, picture(runs))
     return done
 
 

@@ -3,9 +3,10 @@
 import json
 
 import pytest
+import torch
 
 from tools import conditional, gan, harder, ladder, objectives, prior
-from tools.experiments import settings
+from tools.experiments import packed, settings, unpacked
 
 COMMANDS = {tool.RESULTS.stem: tool for tool in (objectives, conditional, gan, harder, ladder, prior)}
 MEASURED = [name for name, tool in COMMANDS.items() if tool.RESULTS.is_file()]
@@ -44,3 +45,9 @@ def test_a_label_that_is_written_has_the_first_seeds(name):
     assert seeds
     for label, found in seeds.items():
         assert found == list(range(len(found))), label
+
+
+def test_samples_come_back_from_the_file_a_byte_each():
+    images = torch.rand(3, 1, 4, 5)
+    back = unpacked(packed(images), 1, 4, 5)
+    torch.testing.assert_close(back / 255, images, atol=0.5 / 255 + 1e-6, rtol=0)

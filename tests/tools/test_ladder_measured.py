@@ -1,11 +1,13 @@
 """The command that trains ladders: each kind of run, on a few images."""
 
 import base64
+import io
 import json
 from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 
 from latentlab_helpers import datasets, ladder, objectives
 from tools import ladder as tool
@@ -53,3 +55,14 @@ def test_the_page_shows_what_was_measured():
     shown = tool.table(recorded["runs"])
     assert f"<!-- ladder -->\n{shown}\n<!-- /ladder -->" in tool.PAGE.read_text("utf-8")
     assert all(f"| {run['settings']['label']} |" in shown for run in recorded["runs"].values())
+
+
+def test_the_picture_has_a_row_of_samples_for_each_training():
+    runs = json.loads(tool.RESULTS.read_text("utf-8"))["runs"]
+    some = Image.open(io.BytesIO(tool.picture(dict(list(runs.items())[:1])))).convert("L")
+    whole, shipped = (
+        Image.open(source).convert("L") for source in (io.BytesIO(tool.picture(runs)), tool.PICTURE)
+    )
+    assert whole.height > 0.7 * len(runs) * some.height
+    assert shipped.size == pytest.approx(whole.size, rel=0.1), "another font may be a little wider"
+    assert f"(../{tool.PICTURE.relative_to(tool.ROOT).as_posix()})" in tool.PAGE.read_text("utf-8")
