@@ -3,10 +3,10 @@
     python course.py ladder [GROUP …] [--fresh]     three hours on one core
 
 Two groups: `long` (what three levels reach) and `depth` (the same network with codes on one, two and three
-levels; one level with a wider network, or with as many codes; three levels without annealing; all for the same
-number of epochs). Samples of each go to results/pictures/depth.webp.
-The protocol is that of `likelihood`: images are binarized anew whenever they are seen in training, the test
-images once. One thread, so that seconds are the processor's.
+levels; one level with a wider network, or with as many codes; three levels without annealing; all for the
+same number of epochs). Samples of each go to results/pictures/depth.webp. The protocol is that of
+`likelihood`: images are binarized anew whenever they are seen in training, the test images once. One thread,
+so that seconds are the processor's.
 
 The settings were chosen with seed 7: at this learning rate log-variances without a bound overflowed within
 the first epoch. With KL annealing the lowest level was in use after three epochs, and without it empty (ELBO
