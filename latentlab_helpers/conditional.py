@@ -233,7 +233,8 @@ def conditional_elbo(
     terms = {
         "reconstruction": -(share * bernoulli_log_likelihood(logits, x[image])).sum(),
         "kl": (share * kl_per_dimension(mu, logvar).sum(1)).sum(),
-        "kl_label": math.log(model.classes) - torch.special.entr(belief).sum() / len(x),
+        # not `entr`, whose slope is infinite at a belief that has underflowed to 0
+        "kl_label": math.log(model.classes) + (~known[:, None] * belief * scores).sum() / len(x),
         "classification": -(known[:, None] * of_known * scores).sum() / len(x),
     }
     bound = terms["reconstruction"] + beta * terms["kl"] + terms["kl_label"]

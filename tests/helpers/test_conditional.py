@@ -154,3 +154,14 @@ def test_one_class_is_no_condition():
 
 def test_the_registry_has_it():
     assert models.KINDS["ConditionalVariationalAutoencoder"] is ConditionalVariationalAutoencoder
+
+
+def test_a_classifier_that_is_quite_sure_has_gradients_too():
+    """At a logit so large that the other beliefs underflow to 0, the entropy's own slope would be infinite."""
+    model = ConditionalVariationalAutoencoder(4)
+    with torch.no_grad():
+        model.classifier[-1].bias[0] = 200.0
+    terms = conditional_elbo(model, torch.rand(4, 1, 28, 28), noise(), torch.full((4,), UNKNOWN))
+    assert terms["kl_label"].item() == pytest.approx(math.log(10), rel=1e-4), "certain: no entropy is left"
+    terms["loss"].backward()
+    assert all(weight.grad.isfinite().all() for weight in model.parameters())
