@@ -157,7 +157,7 @@ def test_the_registry_has_it():
 
 
 def test_a_classifier_that_is_quite_sure_has_gradients_too():
-    """At a logit so large that the other beliefs underflow to 0, the entropy's own slope would be infinite."""
+    """Where the other beliefs underflow to 0, the slope of their entropy would be infinite."""
     model = ConditionalVariationalAutoencoder(4)
     with torch.no_grad():
         model.classifier[-1].bias[0] = 200.0

@@ -61,6 +61,13 @@ errors = {
 }
 assert max(errors.values()) - min(errors.values()) < 0.04, "about as many mistakes"
 assert -0.015 < errors["classifier alone, 1"] - errors["all images, 1"] < 0.03, "a point, if any"
+whole = results.load("conditional")["runs"]
+less = [
+    whole[f"missing: 1 %, classifier alone, labels seen as seldom, seed {seed}"]["numbers"]["error"]
+    - whole[f"missing: 1 % of the labels, seed {seed}"]["numbers"]["error"]
+    for seed in (0, 1)
+]
+assert [round(100 * points, 1) for points in less] == [0.7, 1.0]
 explained = {
     name: evaluate(model, test.images, summed_over, labels=unknown)["loss"]
     for name, model in semi.items()
