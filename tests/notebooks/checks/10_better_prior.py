@@ -72,7 +72,9 @@ ordered = sorted((label for label in table if label.startswith("AE-16")), key=la
 assert ordered == ["AE-16, flow", "AE-16, mixture of 50", "AE-16, one Gaussian"]
 near, mixed, one = (table[label] for label in ordered)
 for judge in (0, 1, 4):  # A, B, and A when all are equally soft
-    assert max(near[judge], mixed[judge]) < one[judge] / (3 if judge == 4 else 7), "about ten times, by A and B"
+    assert max(near[judge], mixed[judge]) < one[judge] / (3 if judge == 4 else 7), (
+        "about ten times, by A and B"
+    )
 flows = {judge: recorded("generators", "AE-16, flow", judge) for judge in (A, B)}
 mixtures = {
     judge: recorded("generators", "AE-16, mixture of 50", judge) for judge in (A, B, f"{A}, equally soft")
