@@ -71,9 +71,8 @@ assert passes == sorted(passes, reverse=True), "of these three, the longest is t
 assert 20 < passes[-1] - explained["all images, 1"] < 40
 
 # %% shares-kept
-whole = results.load("conditional")["runs"]
 wrong_share = {
-    label: np.array([whole[f"missing: {label}, seed {i}"]["numbers"]["error"] for i in (0, 1)])
+    label: np.array([stored(f"missing: {label}", seed)["error"] for seed in (0, 1)])
     for label in (*shares_kept, "1 %, classifier alone, labels seen as seldom")
 }
 everything, half, half_alone, hundredth, seldom = wrong_share.values()

@@ -151,4 +151,4 @@ assert max(lost["GAN, its own images"][1:]) < 0.1 * lost["GAN"][1], (
 # %% sliders
 with torch.no_grad():
     median = gan.encode(datasets.to_float(test.images[:500]))[0].median(dim=0).values
-torch.testing.assert_close(torch.tensor(_.z), median)  # the pictures may be others, of this run's own code
+torch.testing.assert_close(torch.tensor(_.z), median)  # the sliders start at this run's own codes
