@@ -28,7 +28,7 @@ def _kl_sizes(mu: torch.Tensor, _: torch.Tensor) -> dict[str, float]:
     return {"images": mu.shape[0], "latent dimensions": mu.shape[1]}
 
 
-# 02.3: each of the four pairs of reductions once in four inputs
+# 02.3: each of the four pairs of reductions equally often
 
 _PAIRS = cycle(product((True, False), repeat=2))
 

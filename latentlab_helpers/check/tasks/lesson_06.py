@@ -33,6 +33,7 @@ def _weights_of_two(generator: torch.Generator) -> tuple[float, float]:
 def _kls(generator: torch.Generator) -> tuple[torch.Tensor, float]:
     batch, latent_dim = (int(torch.randint(3, 9, (), generator=generator)) for _ in range(2))
     level = torch.rand(latent_dim + batch, generator=generator)  # some dimensions below the limit
+    level[::3] /= 1000  # and some unused: below a limit that all of them share, too
     kl = level * 2 * torch.rand(batch, latent_dim + batch, generator=generator)
     return kl, 0.3 + 0.4 * float(torch.rand((), generator=generator))
 
@@ -41,7 +42,7 @@ def _free(kl: torch.Tensor, nats: float) -> torch.Tensor:
     return kl.mean(0).clamp(min=nats).sum()
 
 
-_HALVES = cycle((2, 1, 4, 7))  # in four inputs both halves of a period, the first period and later ones
+_HALVES = cycle((2, 1, 4, 7))  # by turns both halves of a period, the first period and later ones
 
 
 def _step(generator: torch.Generator) -> tuple[int, int]:

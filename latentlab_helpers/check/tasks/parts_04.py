@@ -15,7 +15,7 @@ from ... import checkpoints, datasets, metrics
 from ...models import Autoencoder
 from ..core import Mistake
 
-# So that no number fits all four inputs of a check, and both kinds are the rarer one in two of them
+# So that no number fits all inputs of a check, and both kinds are the rarer one in half of them
 K_OF_PCA, K_OF_VOTES, K_OF_MAPS, K_OF_CHANCE = (
     cycle(k) for k in ((2, 5, 3, 7, 4), (5, 9, 7), (4, 7, 5, 8), (5, 3, 11, 7, 9))
 )
