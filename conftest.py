@@ -4,8 +4,9 @@ nbval compares text and HTML exactly, once `tests/notebooks/sanitize.cfg` has bl
 to machine. Pictures it skips, so they are compared here; it doesn't follow updates of an output, so that is
 done here, too; widgets without a kernel mean nothing, so they are left out on both sides, as in the build.
 Numbers of a model that the run itself has trained (in cells with the tag "live-numbers") may be as far from
-the saved ones as the cell's metadata say, as "live". And what the text claims of a cell's numbers is asserted
-behind the cell, in the notebook's own kernel, by a file of the notebook's name in `tests/notebooks/checks`.
+the saved ones as the cell's metadata say, as "live": "text" is a share of each number, "absolute" (if given)
+comes on top. And what the text claims of a cell's numbers is asserted behind the cell, in the notebook's own
+kernel, by a file of the notebook's name in `tests/notebooks/checks`.
 """
 
 import functools
@@ -88,9 +89,10 @@ def runtest(cell):
 def compare_outputs(cell, test, reference, skip_compare=None):
     test, reference = lasting(test), lasting(reference)
     if "live-numbers" in cell.cell.metadata.get("tags", []):
+        live = cell.cell.metadata["live"]
         for new, old in zip(test, reference, strict=False):
             texts = (cell.sanitize(output.get("text", "")) for output in (old, new))  # without wall times
-            if "text" in new and same_numbers(*texts, cell.cell.metadata["live"]["text"]):
+            if "text" in new and same_numbers(*texts, live["text"], live.get("absolute", 0.0)):
                 new["text"] = old.get("text", "")
     if not strict(cell, test, reference, skip_compare):
         return False

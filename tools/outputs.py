@@ -47,13 +47,13 @@ def _open(picture: str) -> Image.Image:
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?!\w|\.\w)")
 
 
-def same_numbers(old: str, new: str, rel: float) -> bool:
+def same_numbers(old: str, new: str, rel: float, absolute: float = 0.0) -> bool:
     """Whether texts are the same but for spaces, and for numbers that are so near, or off by a last digit."""
     words = [NUMBER.sub("#", " ".join(text.split())) for text in (old, new)]
     pairs = zip(NUMBER.findall(old), NUMBER.findall(new), strict=False)
     return words[0] == words[1] and all(
         abs(float(a) - float(b))
-        <= rel * abs(float(a)) + ("." in a) * 1.001 * 10.0 ** -len(a.partition(".")[2])
+        <= rel * abs(float(a)) + absolute + ("." in a) * 1.001 * 10.0 ** -len(a.partition(".")[2])
         for a, b in pairs
         if a != b
     )

@@ -61,11 +61,12 @@ def latent_sliders(
         raise ValueError(f"dimensions must lie between 0 and {size - 1}, not {order}")
     ends = [torch.linspace(float(subjects.low[0][i]), float(subjects.high[0][i]), STEPS) for i in order[:6]]
     still = [decoded(model, traversal(begin, i, values)) for i, values in zip(order, ends, strict=False)]
+    rows = f"{len(still)} most used" if dimensions is None else f"first {len(still)} chosen"
     return LatentSliders(
         subjects,
         "Latent sliders",
         still,
-        f"Rows of nine decoded images, one row for each of the {len(still)} most used latent dimensions of "
+        f"Rows of nine decoded images, one row for each of the {rows} latent dimensions of "
         f"{subjects.names}: along a row, that coordinate alone grows from its smallest to its largest value.",
         singles=[f"z{i + 1}" for i in range(size)],
         z=begin.tolist(),

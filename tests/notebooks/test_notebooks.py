@@ -584,6 +584,12 @@ def test_numbers_of_a_live_model_may_be_near(old, new, same):
     assert same_numbers(old, new, rel=0.05) == same
 
 
+def test_a_correlation_near_nought_may_be_a_few_hundredths_away():
+    assert not same_numbers("slant -0.08", "slant 0.00", rel=0.25)
+    assert same_numbers("slant -0.08", "slant -0.02", rel=0.0, absolute=0.05)
+    assert not same_numbers("slant -0.08", "slant 0.00", rel=0.0, absolute=0.05)
+
+
 def test_checks_belong_to_cells_of_their_notebook():
     for path in (ROOT / "tests" / "notebooks" / "checks").glob("*.py"):
         names = re.findall(r"^# %% (.+)$", path.read_text("utf-8"), re.M)
