@@ -46,8 +46,9 @@ def test_every_notebook_and_every_page_of_the_docs_is_on_it(site):
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=str)
 def test_figures_have_their_text_alternatives_and_their_widths(site, path):
     """Figures are drawn with two pixels for one; a picture of an instrument is as wide as its pixels."""
+    width = r'width(?:="|: )(\d+)(?:"|px)'  # an attribute, and before docutils 0.22 a style
     shown = [
-        (unescape(re.search(r'alt="([^"]*)"', image)[1]), (re.findall(r'width="(\d+)"', image) or [None])[0])
+        (unescape(re.search(r'alt="([^"]*)"', image)[1]), (re.findall(width, image) or [None])[0])
         for image in re.findall(r"<img [^>]*>", read(site, path))
     ]
     outputs = [

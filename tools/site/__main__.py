@@ -24,7 +24,7 @@ from tools.slides import text
 
 ROOT, HERE = Path(__file__).resolve().parents[2], Path(__file__).resolve().parent
 STAMP = ".latentlab-site"  # says that a folder is one of ours, and may be replaced
-NEEDS = {"myst_nb": "myst-nb>=1.4", "furo": "furo>=2025.9.25"}
+NEEDS = {"myst_nb": "myst-nb>=1.3", "furo": "furo>=2025.9.25"}
 SOURCE = re.compile(r'(<a [^>]*href="(?:notebooks|docs)/[^"#]*)\.(?:ipynb|md)(["#])')
 NAMES = {"announcement-content": "The instruments", "sidebar-drawer": "The course", "toc-drawer": "This page"}
 

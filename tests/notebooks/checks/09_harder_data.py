@@ -14,7 +14,9 @@ assert grey["AE, grey"][0] > shares["AE"]["light"], "so that it isn't that grey 
 assert abs(grey["VAE, grey in three channels"][0] - shares["VAE"]["light"]) < 0.1
 assert grey["VAE, grey in three channels"][2] > 1.8 * grey["VAE, grey"][2]
 # Rounding alone sets the two up to nine nats apart; they stay together, far from a single channel's.
-for copied, third, single in zip(*(grey[f"VAE, grey{how}"] for how in (" in three channels", ", beta 1/3", ""))):
+for copied, third, single in zip(
+    *(grey[f"VAE, grey{how}"] for how in (" in three channels", ", beta 1/3", ""))
+):
     assert abs(copied - third) < (third - single) / 3, "three copies are a beta of a third"
 later, early = grey["VAE, grey, twice the epochs"], grey["VAE, grey"]
 assert later[0] > 1.7 * early[0] and later[2] < 0.7 * grey["VAE, grey in three channels"][2]
