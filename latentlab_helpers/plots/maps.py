@@ -290,9 +290,8 @@ def _scatter(
             x, y = codes[turn::turns][labels[turn::turns] == label].T
             legend = None if turn else name
             ax.scatter(x, y, **look, **class_look(label), linewidths=0, label=legend, gid=name)
-    for label in (
-        labels.unique().tolist() if names else ()
-    ):  # on top of all points: where a class is, in words
+    named = labels.unique().tolist() if names else []
+    for label in named:  # on top of all points: where a class is, in words
         x, y = codes[labels == label].median(dim=0).values.tolist()
         ax.annotate(
             known[int(label)], (x, y), ha="center", va="center", fontsize=10, weight="bold", path_effects=HALO

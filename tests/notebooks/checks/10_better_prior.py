@@ -92,7 +92,9 @@ alone = [np.mean(recorded("generators", label, "sampler's seconds")) for label i
 assert 0.25 < alone[1] / alone[0] < 0.42 and 0.4 < mixed[5] / near[5] < 0.6, "for half the seconds"
 assert min(near[2] - one[2], mixed[2] - one[2]) > 0.1 and min(near[3], mixed[3]) > 2 * one[3]
 own, other = table["VAE-16, N(0, I)"], table["VAE-16, flow"]
-assert own[0] > one[0] and one[0] / near[0] / 2 < own[0] / other[0], "no better, and a flow helps as much"
+assert own[0] > one[0] and one[0] / near[0] / 2 < own[0] / other[0], (
+    "no better, and a flow gains as much, within a factor of two"
+)
 fitted = table["VAE-16, one Gaussian"]
 assert 0.8 * own[0] < fitted[0] < own[0], "mean and covariance alone do little"
 assert max(row[4] for row in (near, mixed, other)) < min(row[4] for row in (one, own)) / 2, "under soft, too"
@@ -140,7 +142,7 @@ assert small["a third copies"].max() < 1e-3
 assert max(seconds) < 60 and min(above_the_floor) > 8 and max(above_the_floor) < 12, "about ten"
 parrots = [own - floor for own, floor in zip(recorded("rivals", shown[1], A), floor_A, strict=False)]
 assert min(parrots) > 0.5 * above_the_floor.mean(), "the parrot pays more than half of it"
-assert max(floor_A) < real_floor, "other real digits are farther away than redrawn ones"
+assert max(floor_A) < real_floor, "a decoder redraws nearer to its originals than other real digits are"
 for decoder in ("AE-16", "AE-32"):
     of_flow, of_parrot = (
         recorded(*which, B)
