@@ -137,9 +137,10 @@ def deviations(old: list[dict], new: list[dict]) -> dict[str, float]:
             found["lines"] = max(found.get("lines", 0.0), float(far))
         clouds = list(zip(before.get("points", []), after.get("points", []), strict=True))
         if clouds:
-            whole = np.mean([a["spread"] for a, _ in clouds])
+            spreads, middles = ([a[what] for a, _ in clouds] for what in ("spread", "median"))
+            whole = np.mean(spreads) or np.std(middles, axis=0).max() or 1  # single points have no spread
             for a, b in clouds:
-                wider = abs(np.log(np.divide(b["spread"], a["spread"]))).max()
+                wider = abs(np.log(np.add(b["spread"], 1e-9) / np.add(a["spread"], 1e-9))).max()
                 moved = abs(np.subtract(b["median"], a["median"])).max() / whole
                 moves.append(max(wider, moved))
                 found["points"] = float(np.mean(np.square(moves))) ** 0.5

@@ -611,6 +611,15 @@ def live_figures():
     ]
 
 
+def test_a_single_point_that_has_moved_is_noticed():
+    cloud = {"number": 1, "spread": [0.0, 0.0]}
+    before = [[{"title": "", "points": [{"label": f"{k}", "median": [k, -k], **cloud} for k in range(3)]}]]
+    after = copy.deepcopy(before)
+    after[0][0]["points"][1]["median"][0] += 0.5
+    assert figures.disagreement(before, before, figures.SHIPPED) is None
+    assert "points are" in figures.disagreement(before, after, figures.SHIPPED)
+
+
 def spoilt(data):
     """Wrong figures: curves that go backwards, clouds under their neighbour's name, images upside down."""
     backwards, renamed, turned = (copy.deepcopy(data) for _ in range(3))
