@@ -143,7 +143,7 @@ def deviations(old: list[dict], new: list[dict]) -> dict[str, float]:
                 wider = abs(np.log(np.add(b["spread"], 1e-9) / np.add(a["spread"], 1e-9))).max()
                 moved = abs(np.subtract(b["median"], a["median"])).max() / whole
                 moves.append(max(wider, moved))
-                found["points"] = float(np.mean(np.square(moves))) ** 0.5
+            found["points"] = float(np.mean(np.square(moves))) ** 0.5
         for a, b in zip(before.get("images", []), after.get("images", []), strict=True):
             x, y = (
                 np.frombuffer(base64.b64decode(image.partition(":")[2]), np.uint8) / 255 for image in (a, b)

@@ -48,7 +48,10 @@ NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?!\w|\.\w)")
 
 
 def same_numbers(old: str, new: str, rel: float, absolute: float = 0.0) -> bool:
-    """Whether texts are the same but for spaces, and for numbers that are so near, or off by a last digit."""
+    """Whether texts are the same but for spaces, and for numbers that are near, or off by a last digit.
+
+    Near is: by the share rel of the old number, and by absolute on top.
+    """
     words = [NUMBER.sub("#", " ".join(text.split())) for text in (old, new)]
     pairs = zip(NUMBER.findall(old), NUMBER.findall(new), strict=False)
     return words[0] == words[1] and all(

@@ -119,7 +119,7 @@ class Function:
         if not callable(answer):
             raise Wrong(f"the answer is a function; yours is {_kind(answer)}")
         generator = torch.Generator().manual_seed(secrets.randbits(60))
-        cases = [self.inputs(generator) for _ in range(12)]  # so many tell every mistake from the right
+        cases = [self.inputs(generator) for _ in range(12)]  # of four, a mistake could pass
         right = [_value(self.right(*_copies(case))) for case in cases]
         given = [_number(_value(answer(*_copies(case))), b) for case, b in zip(cases, right, strict=True)]
         if not all(_close(a, b, self.rel) for a, b in zip(given, right, strict=True)):

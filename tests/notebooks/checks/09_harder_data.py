@@ -13,11 +13,11 @@ assert grey["VAE, grey"][0] < 0.6 * shares["VAE"]["light"], "half as much of the
 assert grey["AE, grey"][0] > shares["AE"]["light"], "so that it isn't that grey is harder to learn"
 assert abs(grey["VAE, grey in three channels"][0] - shares["VAE"]["light"]) < 0.1
 assert grey["VAE, grey in three channels"][2] > 1.8 * grey["VAE, grey"][2]
-# Rounding alone sets the two up to nine nats apart; they stay together, far from a single channel's.
-for copied, third, single in zip(
-    *(grey[f"VAE, grey{how}"] for how in (" in three channels", ", beta 1/3", ""))
-):
-    assert abs(copied - third) < (third - single) / 3, "three copies are a beta of a third"
+copied, third = grey["VAE, grey in three channels"], grey["VAE, grey, beta 1/3"]
+for one, other in zip(copied[:2], third[:2]):
+    assert abs(one - other) < 0.08, "three copies are a beta of a third"
+# Rounding alone sets their KL up to nine nats apart; they stay together, far from a single channel's.
+assert abs(copied[2] - third[2]) < (third[2] - grey["VAE, grey"][2]) / 3
 later, early = grey["VAE, grey, twice the epochs"], grey["VAE, grey"]
 assert later[0] > 1.7 * early[0] and later[2] < 0.7 * grey["VAE, grey in three channels"][2]
 
