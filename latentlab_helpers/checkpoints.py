@@ -12,11 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import nn
 
-from . import (
-    conditional,  # noqa: F401  adds its class to the registry
-    ladder,  # noqa: F401  likewise
-    models,
-)
+from . import conditional, models  # noqa: F401  the first adds its class to the registry
 from .files import shipped, write_whole
 
 SUFFIX = ".safetensors"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
 
 import torch
 from sklearn.mixture import GaussianMixture
@@ -16,23 +15,9 @@ from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm.auto import tqdm
 
-from .losses import Terms, bernoulli
-from .models import VariationalAutoencoder
+from .losses import Terms
 
-Self = TypeVar("Self", bound="Prior")
 Field = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # of points and times
-
-
-class Prior(Protocol):
-    """What can be asked of each prior."""
-
-    def fit(self: Self, codes: torch.Tensor, *, seed: int = 0) -> Self:
-        """Learn from codes (n, latent_dim); it returns itself."""
-        ...
-
-    def sample(self, n: int, seed: int = 0) -> torch.Tensor:
-        """Draw codes, (n, latent_dim)."""
-        ...
 
 
 class MixturePrior:
@@ -104,14 +89,6 @@ class MixturePrior:
         )
         self.roots = torch.linalg.cholesky(torch.from_numpy(self._fitted.covariances_)).float()
         return self
-
-    @classmethod
-    def of(cls, mu: torch.Tensor, logvar: torch.Tensor) -> MixturePrior:
-        """The mixture of equally frequent Gaussians N(mu, exp(logvar)), both (components, latent_dim)."""
-        mixture = cls(len(mu))
-        mixture.weights = torch.full((len(mu),), 1 / len(mu))
-        mixture.means, mixture.roots = mu, torch.diag_embed(torch.exp(0.5 * logvar))
-        return mixture
 
     def sample(self, n: int, seed: int = 0) -> torch.Tensor:
         """Draw codes.
@@ -453,101 +430,6 @@ class FlowPrior:
         return torch.linalg.solve_triangular(
             self.base.roots[0], (codes - self.base.means[0]).T, upper=False
         ).T
-
-
-class ParrotPrior:
-    """What a sampler comes to that has learned the codes by heart: it draws one of them.
-
-    Notes
-    -----
-    The rival in notebook 10.
-    """
-
-    codes: torch.Tensor
-
-    def fit(self, codes: torch.Tensor, *, seed: int = 0) -> ParrotPrior:
-        """Keep the codes, (n, …), of whatever kind; the seed isn't needed."""
-        self.codes = codes
-        return self
-
-    def sample(self, n: int, seed: int = 0) -> torch.Tensor:
-        """Draw codes, as `MixturePrior.sample` does."""
-        return self.codes[torch.randint(len(self.codes), (n,), generator=torch.Generator().manual_seed(seed))]
-
-
-class VampVAE(VariationalAutoencoder):
-    """A VAE whose prior is learned with it: the mixture of what its encoder says of some made-up images.
-
-    Parameters
-    ----------
-    latent_dim : int
-        The size of a code, 1 or more.
-    pseudo_inputs : torch.Tensor
-        Where these images start, (components, channels, height, width), in [0, 1]; they are learned.
-    architecture, widths, hidden
-        As for `Autoencoder`.
-
-    Attributes
-    ----------
-    pseudo_inputs : torch.nn.Parameter
-        The images, before they are cut to [0, 1].
-
-    References
-    ----------
-    Tomczak and Welling, "VAE with a VampPrior", arXiv:1705.07120.
-
-    Notes
-    -----
-    Used in notebook 10.
-    """
-
-    def __init__(self, latent_dim: int, pseudo_inputs: torch.Tensor, **settings: Any):
-        super().__init__(latent_dim, image_shape=tuple(pseudo_inputs.shape[1:]), **settings)
-        self.pseudo_inputs = nn.Parameter(pseudo_inputs.clone())
-
-    def prior(self) -> MixturePrior:
-        """The mixture, as it is now."""
-        return MixturePrior.of(*self.encode(self.pseudo_inputs.clamp(0, 1)))
-
-
-def vamp_loss(model: VampVAE, x: torch.Tensor, generator: torch.Generator | None = None) -> Terms:
-    """The negative ELBO with a VampPrior. Its KL has no closed form, and is estimated from the sample of z.
-
-    Parameters
-    ----------
-    model : VampVAE
-        Its prior takes part in each batch.
-    x : torch.Tensor
-        Images in [0, 1].
-    generator : torch.Generator, optional
-        Where the noise comes from.
-
-    Returns
-    -------
-    dict of str to torch.Tensor
-        {"loss", "reconstruction", "kl"}, in nats per image.
-
-    References
-    ----------
-    Tomczak and Welling, arXiv:1705.07120, equations 3 and 9.
-
-    Notes
-    -----
-    Used in notebook 10.
-    """
-    mu, logvar = model.encode(x)
-    z = model.reparameterize(mu, logvar, generator)
-    centres, spreads = model.encode(model.pseudo_inputs.clamp(0, 1))
-    each = log_normal(z[:, None], centres, spreads)
-    log_prior = each.logsumexp(1) - math.log(len(centres))
-    kl = (log_normal(z, mu, logvar) - log_prior).mean()
-    expected = bernoulli(model.decoder(z).float(), x)
-    return {"loss": expected + kl, "reconstruction": expected, "kl": kl}
-
-
-def log_normal(z: torch.Tensor, mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
-    """log N(z; mu, exp(logvar)) in nats, summed over the last dimension."""
-    return -0.5 * (math.log(2 * math.pi) + logvar + (z - mu).square() * torch.exp(-logvar)).sum(-1)
 
 
 def _check_codes(codes: torch.Tensor, at_least: int) -> None:

@@ -26,10 +26,12 @@ from typing import Any
 
 import torch
 
-from latentlab_helpers import datasets, ladder, losses, models, objectives, plots, training
+from latentlab_helpers import datasets, losses, models, objectives, plots, training
 from latentlab_helpers.files import write_whole
 from tools.experiments import Experiment, carry_out, packed, unpacked
 from tools.likelihood import corrected
+from tools.networks import ladder
+from tools.networks.annealing import KLAnnealing
 from tools.quote import quote
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,7 +88,7 @@ def perform(run: Run) -> dict[str, Any]:
     model = ladder.LadderVariationalAutoencoder(run.latent_dim, maps=run.maps, width=run.width)
     model.to(memory_format=torch.channels_last)
     rise = run.annealing * math.ceil(len(train) / training.BATCH_SIZE)
-    annealed: training.Loss = objectives.KLAnnealing(rise, loss=loss) if rise else loss
+    annealed: training.Loss = KLAnnealing(rise, loss=loss) if rise else loss
     start = time.process_time()
     history = training.fit(
         model, train, loss=annealed, epochs=run.epochs, lr=run.lr, seed=run.seed, progress=False

@@ -36,6 +36,7 @@ from tools.claims.data import Judge, Seen
 from tools.claims.samples import frechet_distance
 from tools.experiments import Experiment, carry_out
 from tools.likelihood import corrected
+from tools.networks.annealing import KLAnnealing
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "objectives.json"
 SIZES, SEEDS, SAMPLES = (2, 4, 8, 16, 32, 64), (0,), 5000  # one seed, as the lesson says
@@ -144,7 +145,7 @@ def made(run: Run) -> tuple[models.VariationalAutoencoder, training.Loss]:
     elif run.free_bits:
         loss = functools.partial(objectives.free_bits, nats=run.free_bits)
     elif run.annealing:
-        loss = objectives.KLAnnealing(run.annealing * STEPS)
+        loss = KLAnnealing(run.annealing * STEPS)
     else:
         loss = functools.partial(losses.negative_elbo, beta=run.beta, reconstruction=reconstruction)
     if run.group in ("collapse", "bounds"):

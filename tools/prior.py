@@ -27,10 +27,11 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 from torch import nn
 
-from latentlab_helpers import datasets, losses, metrics, models, priors, quantized, training
+from latentlab_helpers import datasets, losses, metrics, models, priors, training
 from tools import judging
 from tools.claims.samples import SAMPLES
 from tools.experiments import Experiment, carry_out
+from tools.networks import quantized, vamp
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "prior.json"
 SEEDS = (0, 1, 2, 3, 4)
@@ -56,7 +57,7 @@ DECODERS: dict[str, Any] = {
     "AE-16": (functools.partial(models.Autoencoder, 16), bernoulli_autoencoder),
     "AE-32": (functools.partial(models.Autoencoder, 32), bernoulli_autoencoder),
     "VAE-16": (functools.partial(models.VariationalAutoencoder, 16), losses.negative_elbo),
-    "VampPrior VAE-16": (None, priors.vamp_loss),
+    "VampPrior VAE-16": (None, vamp.vamp_loss),
     "VQ-VAE": (quantized.QuantizedAutoencoder, quantized.quantized_loss),
 }
 
@@ -104,7 +105,7 @@ def trained(decoder: str, seed: int, epochs: int) -> Trained:
     make, loss = DECODERS[decoder]
     if make is None:
         first = datasets.to_float(images[:PSEUDO_INPUTS])
-        make = functools.partial(priors.VampVAE, 16, first)
+        make = functools.partial(vamp.VampVAE, 16, first)
     torch.manual_seed(seed)
     model = make()
     start = time.process_time()
@@ -131,18 +132,18 @@ def sampled(run: Run, known: Trained) -> Sampler:
     """Fit the sampler, and draw."""
     prior: Any
     start = time.process_time()
+    generator = torch.Generator().manual_seed(run.seed + SAMPLED)
     if run.sampler == "N(0, I)":
-        generator = torch.Generator().manual_seed(run.seed + SAMPLED)
         return Sampler(torch.randn(SAMPLES, known.codes.shape[1], generator=generator), 0.0)
+    if run.sampler == "training codes":
+        drawn = torch.randint(len(known.codes), (SAMPLES,), generator=generator)
+        return Sampler(known.codes[drawn], 0.0)
     if run.sampler == "its prior":
-        assert isinstance(known.model, priors.VampVAE)
-        with torch.no_grad():
-            prior = known.model.prior()
+        assert isinstance(known.model, vamp.VampVAE)
+        prior = known.model.prior()
     elif run.sampler == "autoregressive":
         assert isinstance(known.model, quantized.QuantizedAutoencoder)
         prior = quantized.CodePrior(known.model, steps=run.steps).fit(known.codes, seed=run.seed)
-    elif run.sampler == "training codes":
-        prior = priors.ParrotPrior().fit(known.codes)
     elif run.steps:
         prior = priors.FlowPrior(steps=run.steps).fit(known.codes, seed=run.seed)
     else:

@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from latentlab_helpers import conditional, ladder, models
+from latentlab_helpers import conditional, models
 from latentlab_helpers.models import (
     Autoencoder,
     Classifier,
@@ -263,7 +263,6 @@ def test_what_is_no_posterior_is_refused(code):
 
 def test_the_registry_knows_each_model_by_its_name():
     known = [*KINDS, Classifier, conditional.ConditionalVariationalAutoencoder]
-    known.append(ladder.LadderVariationalAutoencoder)
     assert list(models.KINDS.values()) == known
     assert list(models.KINDS) == [kind.__name__ for kind in known]
 

@@ -143,32 +143,6 @@ def nothing(logits, x):
     return 0 * logits.sum()
 
 
-def test_annealing_counts_training_steps_and_measures_with_the_final_beta(generator):
-    model, (_, x) = VariationalAutoencoder(5), case(generator)
-    loss = objectives.KLAnnealing(4, beta=2.0)
-
-    def beta():
-        terms = loss(model, x, torch.Generator().manual_seed(1))
-        return ((terms["loss"] - terms["reconstruction"]) / terms["kl"]).item()
-
-    assert [beta() for _ in range(6)] == pytest.approx(
-        [0, 0.5, 1, 1.5, 2, 2], abs=3e-3
-    )  # a KL of 0.3 beside 500 nats
-    again = objectives.KLAnnealing(4, beta=2.0)
-    with evaluating(model):
-        terms = again(model, x, torch.Generator().manual_seed(1))
-    expected = terms["reconstruction"] + 2 * terms["kl"]
-    assert again.step == 0 and terms["loss"].item() == pytest.approx(expected.item())
-    with pytest.raises(ValueError, match="1 step or more"):
-        objectives.KLAnnealing(0)
-
-
-def test_fit_takes_the_steps_that_annealing_counts(few):
-    loss, model = objectives.KLAnnealing(100), VariationalAutoencoder(2)
-    training.fit(model, few[:300], test_images=few[:100], epochs=2, loss=loss, progress=False)
-    assert loss.step == 6
-
-
 def reference_bound(model, x, k, draws, seed):
     """The importance-weighted bound by PyTorch's distributions, with draws of their own."""
     torch.manual_seed(seed)

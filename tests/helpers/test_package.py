@@ -9,6 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -30,16 +31,15 @@ GROUND = {
     "devices",
     "distributed",
     "files",
-    "ladder",
     "latent",
     "likelihoods",
     "losses",
     "models",
     "objectives",
+    "priors",
     "shapes",
     "threads",
 }
-GROUND |= {"priors", "quantized"}
 MIDDLE = {"training", "checkpoints", "coding", "metrics", "results"}
 TOP = {"check", "plots", "explore"}
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "PIL", "IPython"}
@@ -128,6 +128,31 @@ def public(path):
     kinds = (ast.FunctionDef, ast.ClassDef)
     body = ast.parse(path.read_text("utf-8")).body
     return [node for node in body if isinstance(node, kinds) and not node.name.startswith("_")]
+
+
+def mentioned(*nodes):
+    """All names in some code."""
+    kinds = {ast.Name: "id", ast.Attribute: "attr", ast.alias: "name"}
+    walked = (each for node in nodes for each in ast.walk(node) if type(each) in kinds)
+    return {getattr(each, kinds[type(each)]) for each in walked}
+
+
+def test_what_no_notebook_calls_leaves_the_module():
+    """Everything public is called in a lesson or a solution, or by what is."""
+    alive, waiting = set(), {}
+    for path in [*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("notebooks/solutions/*.ipynb")]:
+        cells = nbformat.read(path, 4).cells
+        source = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+        alive |= mentioned(ast.parse(re.sub(r"^\s*[%!].*", "", source, flags=re.M)))
+    for path in MODULES.values():
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                waiting[path.stem, node.name] = mentioned(node)
+            elif not isinstance(node, ast.Import | ast.ImportFrom):
+                alive |= mentioned(node)  # it is run when the module is imported
+    while called := {key for key in waiting if key[1] in alive}:
+        alive |= set().union(*map(waiting.pop, called))
+    assert not [key for key in waiting if not key[1].startswith("__")]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from latentlab_helpers import datasets, ladder, objectives
+from latentlab_helpers import datasets, objectives
 from tools import ladder as tool
+from tools.networks import ladder
 
 
 @pytest.fixture

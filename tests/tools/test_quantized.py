@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from latentlab_helpers import datasets, quantized, training
+from latentlab_helpers import datasets, training
+from tools.networks import quantized
 
 X = torch.rand(6, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 

@@ -9,8 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .losses import Terms, bernoulli, bernoulli_log_likelihood, kl_per_dimension
-from .models import KINDS
+from latentlab_helpers.losses import Terms, bernoulli, bernoulli_log_likelihood, kl_per_dimension
 
 HIDDEN = 256  # between the vector of codes and the smallest map
 BOUND = 5.0  # of log-variances: without it, two levels that narrow each other soon overflow
@@ -81,11 +80,6 @@ class LadderVariationalAutoencoder(nn.Module):
     image_shape : tuple of int
         Channels, height and width; height and width divisible by 4.
 
-    Attributes
-    ----------
-    config : dict
-        The arguments that make this model again; checkpoints store them.
-
     Raises
     ------
     ValueError
@@ -119,9 +113,6 @@ class LadderVariationalAutoencoder(nn.Module):
                 f"not {latent_dim}, {width} and {tuple(maps)}"
             )
         self.latent_dim, self.maps, self.image_shape = latent_dim, tuple(maps), image_shape
-        self.config = {
-            "latent_dim": latent_dim, "maps": self.maps, "width": width, "image_shape": image_shape
-        }  # fmt: skip
         wide, small = 2 * width, (2 * width, height // 4, rows // 4)
         flat = wide * small[1] * small[2]
         self.up = nn.ModuleList([
@@ -345,6 +336,3 @@ def ladder_elbo(
     by_level = {f"kl {i}": level.posterior.kl(level.prior).mean() for i, level in enumerate(levels, 1)}
     reconstruction, kl = bernoulli(logits, x), torch.stack(list(by_level.values())).sum()
     return {"loss": reconstruction + beta * kl, "reconstruction": reconstruction, "kl": kl, **by_level}
-
-
-KINDS[LadderVariationalAutoencoder.__name__] = LadderVariationalAutoencoder

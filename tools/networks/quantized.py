@@ -1,4 +1,4 @@
-"""A VQ-VAE, whose codes are maps of whole numbers, and an autoregressive prior of them. In notebook 10."""
+"""A VQ-VAE, whose codes are maps of whole numbers, and an autoregressive prior of them. For notebook 10."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .losses import Terms, bernoulli
-from .priors import minimize
+from latentlab_helpers.losses import Terms, bernoulli
+from latentlab_helpers.priors import minimize
 
 LR = 2e-3  # of the prior
 
@@ -54,7 +54,7 @@ class QuantizedAutoencoder(nn.Module):
 
     Notes
     -----
-    Used in notebook 10.
+    Notebook 10 shows what it came to.
     """
 
     codebook: torch.Tensor
@@ -209,7 +209,7 @@ def quantized_loss(
 
     Notes
     -----
-    Used in notebook 10.
+    Notebook 10 shows what it came to.
     """
     logits, vectors, entries = model(x)
     expected, distance = bernoulli(logits, x), F.mse_loss(vectors, entries)
@@ -253,7 +253,7 @@ class CodePrior(nn.Module):
 
     Notes
     -----
-    Used in notebook 10.
+    Notebook 10 shows what it came to.
     """
 
     def __init__(self, model: QuantizedAutoencoder, *, hidden: int = 980, steps: int = 2000):

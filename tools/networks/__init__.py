@@ -1,0 +1,1 @@
+"""Networks and losses that commands train and no notebook calls."""
