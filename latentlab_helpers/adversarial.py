@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from .datasets import check_images, to_float
 from .losses import Terms
-from .models import Autoencoder, VariationalAutoencoder, keeping_modes
+from .models import Autoencoder, VariationalAutoencoder, check_codes, keeping_modes
 from .training import History, TrainingDiverged, warm_up_and_decay
 
 # loss(real, fake), both logits (batch,), to what each player minimizes: "discriminator" and "generator"
@@ -95,7 +95,7 @@ class Generator(nn.Module):
         ValueError
             For codes of another shape.
         """
-        _check_codes(z, self.latent_dim)
+        check_codes(z, self.latent_dim)
         return torch.sigmoid(self.decoder(z))
 
 
@@ -181,7 +181,7 @@ class PointGenerator(nn.Module):
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Decode codes (batch, latent_dim) into points (batch, dimensions)."""
-        _check_codes(z, self.latent_dim)
+        check_codes(z, self.latent_dim)
         return self.decoder(z)
 
 
@@ -587,11 +587,6 @@ def _layers(sizes: Sequence[int]) -> nn.Sequential:
     for i, o in zip(sizes, sizes[1:], strict=False):
         steps += [nn.Linear(i, o), nn.ReLU()]
     return nn.Sequential(*steps[:-1])
-
-
-def _check_codes(z: torch.Tensor, latent_dim: int) -> None:
-    if z.ndim != 2 or z.shape[1] != latent_dim:
-        raise ValueError(f"this model decodes codes of shape (batch, {latent_dim}), not {tuple(z.shape)}")
 
 
 def _check_settings(steps: int, batch_size: int, lr: float, gamma: float) -> None:

@@ -120,7 +120,6 @@ _SOURCES = {
         },
     ),
 }
-_DRAWN = {"train": (10_000, 0), "test": (2_000, 1)}  # of the shapes: how many, and the seed
 
 
 def load(name: str = "mnist", split: str = "train", device: torch.device | str = "cpu") -> ImageSet:
@@ -159,7 +158,7 @@ def load(name: str = "mnist", split: str = "train", device: torch.device | str =
     """
     if name not in (known := (*_SOURCES, *_MADE)):
         raise ValueError(f"there is no data set {name!r}; the course has: {', '.join(known)}")
-    splits = _SOURCES[name].files if name in _SOURCES else _DRAWN
+    splits = _SOURCES[name].files if name in _SOURCES else shapes.SPLITS
     if split not in splits:
         raise ValueError(f"there is no split {split!r}; ask for {' or '.join(map(repr, splits))}")
     if name in _MADE:
@@ -254,8 +253,7 @@ def _read(path: Path, md5: str) -> torch.Tensor:
 
 
 def _shapes(split: str) -> ImageSet:
-    n, seed = _DRAWN[split]
-    drawn = shapes.draw(n, seed)
+    drawn = shapes.draw(*shapes.SPLITS[split])
     return ImageSet(drawn.images, drawn.labels, shapes.CLASSES)
 
 

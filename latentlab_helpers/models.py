@@ -147,10 +147,7 @@ class Autoencoder(nn.Module):
         """
         if not isinstance(z, torch.Tensor):
             raise ValueError("decode takes one tensor of codes; of a VAE's encode(x), take mu: encode(x)[0]")
-        if z.ndim != 2 or z.shape[1] != self.latent_dim:
-            raise ValueError(
-                f"this model decodes codes of shape (batch, {self.latent_dim}), not {tuple(z.shape)}"
-            )
+        check_codes(z, self.latent_dim)
         return torch.sigmoid(self.decoder(z))
 
     def forward(self, x: torch.Tensor) -> Any:
@@ -389,6 +386,29 @@ def posterior(model: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Te
     if not isinstance(mu, torch.Tensor) or not isinstance(logvar, torch.Tensor | None):
         raise ValueError("encode must return a tensor of codes, or mu and logvar")
     return mu, logvar
+
+
+def check_codes(z: torch.Tensor, latent_dim: int) -> None:
+    """Refuse codes that a model can't decode.
+
+    Parameters
+    ----------
+    z : torch.Tensor
+        They should be (batch, latent_dim).
+    latent_dim : int
+        The size of a code.
+
+    Raises
+    ------
+    ValueError
+        If they have another shape.
+
+    Notes
+    -----
+    Whatever has a `decode` uses it.
+    """
+    if z.ndim != 2 or z.shape[1] != latent_dim:
+        raise ValueError(f"this model decodes codes of shape (batch, {latent_dim}), not {tuple(z.shape)}")
 
 
 def _checked(x: torch.Tensor, model: Autoencoder | Classifier) -> torch.Tensor:

@@ -14,6 +14,7 @@ import torch
 
 CLASSES = ("disc", "ring", "square", "diamond", "triangle", "cross", "crescent")
 TEXTURES = ("plain", "stripes across", "stripes down", "diagonals", "checks")
+SPLITS = {"train": (10_000, 0), "test": (2_000, 1)}  # of the data set: how many, and the seed
 SIDE = 32  # pixels
 GRAIN = 4  # grey levels
 COLOURS = (40, 216)  # from … to below; texture and grain stay within 0 … 255 around them

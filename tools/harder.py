@@ -325,7 +325,7 @@ def kept(model: models.Autoencoder, run: Run) -> dict[str, float]:
         "linear probe": measures.linear_probe(codes, y[:5000], test_codes, test_y),
     }
     if run.data == "shapes":
-        of = [shapes.draw(n, seed).factors for n, seed in datasets._DRAWN.values()]
+        of = [shapes.draw(*split).factors for split in shapes.SPLITS.values()]
         for name in ("across", "down", "radius", "ground colour", "shape colour"):
             probe = make_pipeline(StandardScaler(), Ridge(1.0))
             probe.fit(codes.numpy(), of[0][name][: len(codes)].numpy())
@@ -368,7 +368,7 @@ def looks(model: models.Autoencoder, run: Run) -> dict[str, Any]:
 
 def contrast(seen: torch.Tensor) -> list[float]:
     """The share of the ground texture's contrast that reconstructions have, by the width of its stripes."""
-    drawn = shapes.draw(*datasets._DRAWN["test"])
+    drawn = shapes.draw(*shapes.SPLITS["test"])
     pattern, free = shapes.ground(drawn)
     light = seen.mean(1, keepdim=True) * 255 / shapes.CONTRAST
     count = free.sum((1, 2, 3), keepdim=True)

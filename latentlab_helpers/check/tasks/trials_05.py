@@ -146,6 +146,13 @@ def _given(made: Any) -> Any:
 
 
 @functools.cache
+def _first(attribute: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first 1,000 test images, and what they measure."""
+    images = datasets.to_float(datasets.load("mnist", "test").images[:1000])
+    return images, getattr(attributes, attribute)(images)
+
+
+@functools.cache
 def thickness_ratio(
     of: str = "thickness",
     high: float = 3,
@@ -158,9 +165,8 @@ def thickness_ratio(
     pushed: int = 200,
 ) -> float:
     """How many times as much an attribute changes with `high` as with `low`; or the number of a mistake."""
-    x, measure = datasets.to_float(datasets.load("mnist", "test").images[:1000]), getattr(attributes, of)
+    (x, values), measure, pixels = _first(vector_of or of), getattr(attributes, of), what == "pixels"
     vae: Any = checkpoints.load("vae_mlp_16")
-    values, pixels = getattr(attributes, vector_of or of)(x), what == "pixels"
     with torch.no_grad():
         z = x.flatten(1) if pixels else metrics.embed(vae, x)
         vector = latent.attribute_vector(z[:known], values[:known], 0.5 if what == "half" else share)
