@@ -1,5 +1,8 @@
+import os
+
 import pytest
 import torch
+from filelock import FileLock
 
 from latentlab_helpers import datasets
 from tools import browser
@@ -21,6 +24,37 @@ def test():
 def few(train):
     """A thousand training images, for tests of the machinery."""
     return train.images[:1000]
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """A function that makes a folder once a run, whichever of its processes asks first: once(name, make)."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def made(name, make):
+        whole, part = base / name, base / f"{name}.part"
+        with FileLock(base / f"{name}.lock"):
+            if not whole.exists():
+                part.mkdir()
+                make(part)
+                part.rename(whole)
+        return whole
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def decks(once):
+    """All decks of slides, as files."""
+
+    def make(folder):
+        from tools.slides import __main__ as slides
+
+        for name, deck in slides.made(slides.names()).items():
+            (folder / f"{name}.html").write_text(deck, "utf-8", newline="")
+
+    return once("decks", make)
 
 
 @pytest.fixture

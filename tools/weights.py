@@ -14,7 +14,6 @@ from functools import partial
 
 import numpy
 import torch
-import torchvision
 
 from latentlab_helpers import checkpoints, datasets, losses, metrics, models, training
 from latentlab_helpers.check.doctor import SHOWN
@@ -91,6 +90,8 @@ def round_as_stored(model: torch.nn.Module) -> None:
 
 def versions() -> dict[str, str]:
     """What the numbers may depend on."""
+    import torchvision  # a second, for what few commands ask
+
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,

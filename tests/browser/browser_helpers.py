@@ -73,6 +73,7 @@ class Instrument:
     """One instrument. Its subclasses know how to ask for its state, and for PyTorch's pictures at it."""
 
     patience = 15.0  # seconds that a picture may take; a round trip to the browser is one look at it
+    alike: int | None = None  # how many are tried of sliders, and of classes, that the same lines make; all
 
     def __init__(self, page, element, facts: dict):
         self.page, self.element, self.facts, self.kind = page, element, facts, facts["kind"]
@@ -456,13 +457,15 @@ class Instrument:
                 summary.click() if how == "mouse" else summary.press(how)
                 assert details.evaluate("el => el.open") != before, f"{how} doesn't toggle the details"
             assert details.evaluate("el => el.open")
-        for k in range(self.sliders.count()):
+        for k in range(self.sliders.count())[: self.alike]:
             self.exercise_slider(k)
         for select in self.element.locator("select").all():
             self.exercise_choice(select)
         for canvas in self.element.locator("canvas[tabindex]").all():
             self.exercise_sheet() if "ll-sheet" in canvas.get_attribute("class") else self.exercise_pad()
-        for button in self.element.locator("button").all():
+        for button in self.element.locator("button:not(.ll-class)").all():
+            self.exercise_button(button)
+        for button in self.element.locator("button.ll-class").all()[: self.alike]:
             self.exercise_button(button)
 
 
@@ -491,6 +494,8 @@ class OnPage(Instrument):
 
 class InNotebook(Instrument):
     """An instrument in JupyterLab. Its state is the kernel's: a check says that Python knows of it, too."""
+
+    alike = 2  # on the page, which the same front end draws, all of them are tried
 
     def __init__(self, page, model_id: str, facts: dict):
         super().__init__(page, page.locator(f".latentlab[style*='ll-{model_id}']"), facts)

@@ -80,11 +80,10 @@ CHANGES = {
         ],
         ["slider", "slide", "live"],
     ),
-    "what_another_machine_trains": (
-        [(SOURCE, "'b': [8, 4, 3,", "'b': [8, 4.1, 3,"), (SOURCE, "2 * kl", "2.01 * kl")],
+    "what_another_machine_trains_and_another_matplotlib_draws": (
+        [(REDRAW, "", ""), (SOURCE, "'b': [8, 4, 3,", "'b': [8, 4.1, 3,"), (SOURCE, "2 * kl", "2.01 * kl")],
         [],
     ),
-    "what_another_matplotlib_draws": ([(REDRAW, "", "")], []),
     "other_curves_by_another_matplotlib": (
         [(REDRAW, "", ""), (SOURCE, "{'loss': [9, 4, 2,", "{'loss': [9, 4, 3,")],
         ["figure"],

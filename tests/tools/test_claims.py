@@ -297,16 +297,18 @@ def test_every_claim_is_comparative_or_has_a_control():
         assert len({(p.metric, p.subject, p.reference) for p in claim.parts}) == len(claim.parts)
 
 
-def test_a_recorded_run_can_be_repeated(results):
-    run, threads = runs.Run("ae", 2, 3, groups=("compression",)), torch.get_num_threads()
-    assert run.name in results["runs"]
-    numbers = runs.perform(run)["numbers"]
-    assert set(numbers) == {"test MSE, 2-D", "test loss"} and torch.get_num_threads() == threads
-    for name, value in numbers.items():
-        assert value == pytest.approx(results["runs"][run.name]["numbers"][name], rel=0.05), name
-
-
 # --- the tool ----------------------------------------------------------------------------------------
+
+
+def test_a_run_has_one_thread_and_gives_the_others_back(monkeypatch):
+    before, seen = torch.get_num_threads(), []
+    monkeypatch.setattr(runs, "_performed", lambda run: seen.append(torch.get_num_threads()))
+    torch.set_num_threads(3)
+    try:
+        runs.perform(None)
+        assert seen == [1] and torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_pca_as_a_model_is_pca():
@@ -464,7 +466,6 @@ def squared(x):
     return {"x": x * x, "process": os.getpid()}
 
 
-TINY = runs.Run("ae", 2, 1, groups=("compression",))
 JOBS = {str(x): (squared, x) for x in range(6)}
 
 
@@ -475,14 +476,17 @@ def test_runs_stand_side_by_side_in_processes_of_this_machine():
     assert os.getpid() not in {each["process"] for each in found.values()}
 
 
-def test_a_cluster_of_two_workers_does_the_same():
+def test_a_cluster_of_two_workers_does_the_same_and_repeats_a_recorded_run(results):
     """A real Dask cluster, two processes of one thread, that is reached by its address."""
+    recorded = runs.Run("ae", 2, 3, groups=("compression",))
     with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
         workers = {worker.pid for worker in cluster.workers.values()}
         with tool.spread(1, cluster.scheduler_address):
-            found = dict(tool.each({**JOBS, "run": (runs.perform, TINY)}))
-    assert found["run"]["numbers"]["test loss"] > 0, "a run of the matrix, on a worker"
-    del found["run"]
+            found = dict(tool.each({**JOBS, "run": (runs.perform, recorded)}))
+    numbers = found.pop("run")["numbers"]
+    assert set(numbers) == {"test MSE, 2-D", "test loss"}
+    for name, value in numbers.items():
+        assert value == pytest.approx(results["runs"][recorded.name]["numbers"][name], rel=0.05), name
     assert {name: each["x"] for name, each in found.items()} == {str(x): x * x for x in range(6)}
     assert {each["process"] for each in found.values()} <= workers and os.getpid() not in workers
 

@@ -9,6 +9,7 @@ in for Jupyter.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import html
 import json
@@ -35,15 +36,20 @@ VERDICTS = {"holds": "holds", "holds partly": "in part", "does not hold": "was n
 HOST = {"layout", "tabbable", "tooltip"}  # what ipywidgets keeps for Jupyter
 
 
+@functools.cache
+def measured() -> dict[str, torch.Tensor]:
+    """What the first training images measure, which takes seconds."""
+    return attributes.measured(datasets.load("mnist", "train").images[:MEASURED])
+
+
 def instruments() -> dict[str, explore.Instrument]:
     """The page's instruments, by the name that the template has for their place."""
     ae, vae = ({n: checkpoints.load(f"{kind}_conv_{n}") for n in (2, 16)} for kind in ("ae", "vae"))
     test, train = datasets.load("mnist", "test"), datasets.load("mnist", "train")
     both = {"AE": ae[16], "VAE": vae[16]}
     few = train.images[:MEASURED]
-    values = attributes.measured(few)
     vectors = {
-        name: explore.attribute_vectors(metrics.embed(model, few), values) for name, model in both.items()
+        name: explore.attribute_vectors(metrics.embed(model, few), measured()) for name, model in both.items()
     }
     return {
         "pad-vae": explore.pad(vae[2], test),
@@ -103,12 +109,12 @@ def claims() -> str:
     return "\n".join(shown)
 
 
+@functools.cache
 def training() -> dict[str, Any]:
     """What the page learns from, and with: images, the attributes' fifths among them, and the kernels."""
     images = datasets.load("mnist", "train").images
-    values = attributes.measured(images[:MEASURED])
     marks = []  # 1 for the fifth with the least of an attribute, 2 for that with the most
-    for value in values.values():
+    for value in measured().values():
         order, count = value.argsort(stable=True), round(0.2 * MEASURED)
         mark = torch.zeros(MEASURED, dtype=torch.uint8)
         mark[order[:count]], mark[order[-count:]] = 1, 2
