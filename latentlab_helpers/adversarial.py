@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from .datasets import check_images, to_float
 from .losses import Terms
-from .models import Autoencoder, VariationalAutoencoder, check_codes, keeping_modes
+from .models import Autoencoder, VariationalAutoencoder, _stack, check_codes, keeping_modes
 from .training import History, TrainingDiverged, warm_up_and_decay
 
 # loss(real, fake), both logits (batch,), to what each player minimizes: "discriminator" and "generator"
@@ -177,7 +177,7 @@ class PointGenerator(nn.Module):
     def __init__(self, latent_dim: int = 2, *, dimensions: int = 2, widths: Sequence[int] = (128, 128)):
         super().__init__()
         self.latent_dim = latent_dim
-        self.decoder = _layers([latent_dim, *widths, dimensions])
+        self.decoder = nn.Sequential(*_stack([latent_dim, *widths, dimensions]))
 
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         """Decode codes (batch, latent_dim) into points (batch, dimensions)."""
@@ -202,7 +202,7 @@ class PointDiscriminator(nn.Module):
 
     def __init__(self, dimensions: int = 2, *, widths: Sequence[int] = (128, 128)):
         super().__init__()
-        self.encoder = _layers([dimensions, *widths, 1])
+        self.encoder = nn.Sequential(*_stack([dimensions, *widths, 1]))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Judge points (batch, dimensions): logits, (batch,)."""
@@ -580,13 +580,6 @@ def dream_loss(
     mu, logvar = model.encode(dreamt)
     nats = (z - mu).square() * torch.exp(-logvar) + logvar + math.log(2 * math.pi)
     return {"loss": 0.5 * nats.sum(dim=1).mean()}
-
-
-def _layers(sizes: Sequence[int]) -> nn.Sequential:
-    steps: list[nn.Module] = []
-    for i, o in zip(sizes, sizes[1:], strict=False):
-        steps += [nn.Linear(i, o), nn.ReLU()]
-    return nn.Sequential(*steps[:-1])
 
 
 def _check_settings(steps: int, batch_size: int, lr: float, gamma: float) -> None:
