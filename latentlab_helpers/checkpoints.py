@@ -134,7 +134,7 @@ def load(name: str | os.PathLike, device: torch.device | str = "cpu") -> nn.Modu
 
     Notes
     -----
-    Notebooks 01 to 05 use it.
+    Most notebooks use it.
     """
     with _open(name) as file:
         header = _header(file)

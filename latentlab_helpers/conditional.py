@@ -147,7 +147,7 @@ class ConditionalVariationalAutoencoder(VariationalAutoencoder):
                 f"this model decodes codes of shape (batch, {self.latent_dim}) with a label each, "
                 f"not {tuple(z.shape)} with {tuple(labels.shape)}"
             )
-        if labels.is_floating_point() or not 0 <= labels.min() <= labels.max() < self.classes:
+        if labels.is_floating_point() or not ((labels >= 0) & (labels < self.classes)).all():
             raise ValueError(f"labels must be whole numbers from 0 to {self.classes - 1} to decode")
         return torch.sigmoid(self.logits(z, labels))
 

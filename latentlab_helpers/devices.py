@@ -27,7 +27,7 @@ def default_device() -> torch.device:
 
     Notes
     -----
-    All notebooks use it.
+    All notebooks that train use it.
     """
     if name := os.environ.get("LATENTLAB_DEVICE"):
         try:

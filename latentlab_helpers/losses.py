@@ -1,5 +1,5 @@
-"""The losses of the course, in nats per image: summed over pixels or latent dimensions, then the
-mean over the batch. The one exception is `mse`, which is per pixel and named so. Taught in 01 and 02.
+"""The losses of the first lessons, in nats per image: summed over pixels or latent dimensions, then the
+mean over the batch, unless a name or a docstring says otherwise (`mse` is per pixel). Taught in 01 and 02.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def classification_loss(
 
     Notes
     -----
-    Used in notebook 03.
+    Used in notebook 09.
     """
     logits = model(x)
     right = (logits.detach().argmax(1) == labels).float().mean()

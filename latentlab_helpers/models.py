@@ -1,8 +1,8 @@
-"""The autoencoder and the variational autoencoder, alike but for the log-variance head.
+"""The autoencoder and the variational autoencoder, alike but for the log-variance head, and a classifier.
 
-Both keep the sigmoid out of the decoder network: `decoder` gives logits, which the Bernoulli loss wants,
-and `decode` gives pixels in [0, 1]. What goes into a loss is float32, also where training computes its
-matrix products in half precision.
+The first two keep the sigmoid out of the decoder network: `decoder` gives logits, which the Bernoulli loss
+wants, and `decode` gives pixels in [0, 1]. What goes into a loss is float32, also where training computes
+its matrix products in half precision.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The one training loop of the course. Notebook 01 writes it out."""
+"""The training loop of the course. Notebook 01 writes it out."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ def evaluate(
 
     Notes
     -----
-    Used in notebooks 02 and 03.
+    Used in notebooks 02, 06, 07 and 09.
     """
     _check_settings(batch_size=batch_size)
     _check_data(images, labels)

@@ -133,12 +133,12 @@ def open_without_kernel(page, address: str) -> None:
     dialog.locator(".jp-mod-accept").click()
 
 
-def run_all(page, timeout: float = 300) -> None:
-    """Run all cells, and wait (seconds) until the last one is done; an error in one raises RuntimeError."""
+def run_all(page) -> None:
+    """Run all cells, and wait until the last one is done; an error in one raises RuntimeError."""
     page.evaluate(
         "window.jupyterapp.commands.execute('notebook:run-all-cells').then(() => { window.ranAll = true })"
     )
-    page.wait_for_function("window.ranAll", timeout=1000 * timeout)
+    page.wait_for_function("window.ranAll", timeout=300_000)
     outputs = page.evaluate(
         f"{NOTEBOOK}.content.widgets.map(w => w.model).filter(m => m.type === 'code')"
         ".flatMap(m => m.outputs.toJSON())"

@@ -321,7 +321,7 @@ def generators(model: Any, run: Run, train: datasets.ImageSet, test: datasets.Im
 
 
 def main() -> int:
-    return carry_out(matrix(), perform, RESULTS, "07")
+    return carry_out(matrix(), perform, RESULTS, "notebook 07")
 
 
 if __name__ == "__main__":

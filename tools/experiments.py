@@ -40,9 +40,7 @@ def carry_out(
     runs: Sequence[E],
     perform: Callable[[E], dict[str, Any]],
     path: Path,
-    lesson: str,
-    *,
-    threads: int = 1,
+    reader: str,
     **also: Any,
 ) -> int:
     """The command line of a lesson's runs: `python course.py NAME [GROUP …] [--fresh]`.
@@ -55,15 +53,13 @@ def carry_out(
         Trains and measures one: its numbers, with "seconds" among them.
     path : Path
         The file of results, NAME.json.
-    lesson : str
-        Which one rests on them.
-    threads : int
-        With one, seconds are the processor's, and two commands can stand side by side.
+    reader : str
+        What rests on them, such as "notebook 07".
     **also
         What else the file holds.
     """
     parser = argparse.ArgumentParser(
-        prog=f"python course.py {path.stem}", description=f"Measure for notebook {lesson}."
+        prog=f"python course.py {path.stem}", description=f"Measure for {reader}."
     )
     groups = list(dict.fromkeys(run.group for run in runs))
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join(groups))
@@ -71,7 +67,7 @@ def carry_out(
     asked = parser.parse_args()
     if unknown := set(asked.groups) - set(groups):
         parser.error(f"there is no group {', '.join(sorted(unknown))}; there are {', '.join(groups)}")
-    torch.set_num_threads(threads)
+    torch.set_num_threads(1)  # so that seconds are the processor's, and two commands can stand side by side
     known = {} if asked.fresh or not path.is_file() else json.loads(path.read_text("utf-8"))["runs"]
     wanted = {run.name: run for run in runs}
     known = {

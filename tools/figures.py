@@ -101,10 +101,10 @@ def _panel_data(ax: Axes) -> dict[str, Any]:
     return panel
 
 
-def _short(values: Any, most: int = 40) -> list[float]:
-    """At most `most` of the values, evenly spaced, with four digits."""
+def _short(values: Any) -> list[float]:
+    """At most 40 of the values, evenly spaced, with four digits."""
     flat = np.asarray(values, float).ravel()
-    chosen = flat[np.unique(np.linspace(0, len(flat) - 1, min(len(flat), most)).round().astype(int))]
+    chosen = flat[np.unique(np.linspace(0, len(flat) - 1, min(len(flat), 40)).round().astype(int))]
     return [float(f"{value:.4g}") for value in chosen]
 
 

@@ -174,7 +174,7 @@ def nearest(samples: torch.Tensor) -> dict[str, float]:
 
 
 def main() -> int:
-    return carry_out(matrix(), perform, RESULTS, "08")
+    return carry_out(matrix(), perform, RESULTS, "notebook 08")
 
 
 if __name__ == "__main__":

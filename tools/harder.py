@@ -566,7 +566,7 @@ def main() -> int:
     asked, sys.argv[1:] = parser.parse_known_args()
     _given[:] = [asked.images] if asked.images else []
     source = "a folder of images" if _given else "torchvision"
-    done = carry_out(matrix(), perform, RESULTS, "09", cifar10=source)
+    done = carry_out(matrix(), perform, RESULTS, "notebook 09", cifar10=source)
     judge_claims()
     return done
 

@@ -2,8 +2,8 @@
 
     python course.py hosts [HOST …]     lab, notebook, voila; all of them, unless some are named: some minutes
 
-Each host is the real one, in headless Chromium: all six instruments, twice each, are opened, moved and lost
-sight of in the ways in which readers do. What was seen goes to results/hosts.json, and from there into
+Each host is the real one, in headless Chromium: all six instruments but the trainer, twice each, are opened,
+moved, left and opened again, as readers do. What was seen goes to results/hosts.json, and from there into
 docs/hosts.md.
 """
 
@@ -82,11 +82,11 @@ def views(page: Page, kind: str) -> Locator:
     return page.locator(f".latentlab[data-ready][aria-label^='{kind}:']")
 
 
-def wait(page: Page, count: int = 2) -> None:
-    """Until so many views of each are there; or not: what is there then is seen afterwards."""
+def wait(page: Page) -> None:
+    """Until two views of each are there; or not: what is there then is seen afterwards."""
     with contextlib.suppress(Error):
         for kind in KINDS:
-            views(page, kind).nth(count - 1).wait_for(timeout=PATIENCE)
+            views(page, kind).nth(1).wait_for(timeout=PATIENCE)
 
 
 def becomes(page: Page, look: Callable[[], bool]) -> bool:

@@ -2,7 +2,7 @@
 compared.
 
 Two classifiers look at 5,000 samples: A is convolutional, B isn't, and each knows half of the training images
-(`claims.data.judge`). Real images that neither has seen are the floor of every number.
+(`claims.data.judge`). Real images are the floor of every number: training images that A has not seen.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def judged(images: torch.Tensor, name: str = "mnist") -> dict[str, float]:
 
 
 def floor(name: str = "mnist") -> dict[str, float]:
-    """What the judges say of real images: training images that neither judge A nor a copy of it has seen."""
+    """What the judges say of real images: training images that judge A, who decides most, has not seen."""
     x = floats(name, "train")
     return judged(x[len(x) // 2 :][:SAMPLES], name)
 

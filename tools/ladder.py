@@ -159,7 +159,7 @@ def picture(runs: dict[str, Any]) -> bytes:
 
 
 def main() -> int:
-    done = carry_out(matrix(), perform, RESULTS, "06", literature=LITERATURE)
+    done = carry_out(matrix(), perform, RESULTS, "docs/depth.md", literature=LITERATURE)
     runs = json.loads(RESULTS.read_text("utf-8"))["runs"]
     quote(PAGE, "ladder", table(runs))
     write_whole(PICTURE, picture(runs))

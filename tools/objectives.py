@@ -271,7 +271,7 @@ def bounds(model: models.VariationalAutoencoder, run: Run, test: datasets.ImageS
 
 
 def main() -> int:
-    return carry_out(matrix(), perform, RESULTS, "06", paper=PAPER)
+    return carry_out(matrix(), perform, RESULTS, "notebook 06", paper=PAPER)
 
 
 if __name__ == "__main__":

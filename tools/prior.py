@@ -184,7 +184,7 @@ def nearness(codes: torch.Tensor, training_codes: torch.Tensor, test: torch.Tens
 
 
 def main() -> int:
-    return carry_out(matrix(), perform, RESULTS, "10")
+    return carry_out(matrix(), perform, RESULTS, "notebook 10")
 
 
 if __name__ == "__main__":

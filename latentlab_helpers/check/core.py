@@ -82,6 +82,16 @@ class Mistake:
     does: Callable[..., Any]
 
 
+def known(mistakes: Mapping[str, Callable[..., Any]]) -> list[Mistake]:
+    """Mistakes, from their hints and what makes them."""
+    return [Mistake(hint, does) for hint, does in mistakes.items()]
+
+
+def whole(generator: torch.Generator, low: int, high: int) -> int:
+    """A whole number at random, from low to below high: a size of a fresh input."""
+    return int(torch.randint(low, high, (), generator=generator))
+
+
 @dataclass(frozen=True)
 class Function:
     """A task whose answer is a function.

@@ -5,7 +5,8 @@ are compared, a dictionary of them by name; the data is an `ImageSet` of any cla
 MNIST's test set, of which the first 500 images are offered. `adapter` asks the models for all that an
 instrument needs, and refuses those that can't give it; `export` describes their networks to the browser,
 where the front end (`front/`) encodes and decodes by itself; the kernel is asked only for a network that the
-browser doesn't know. `widgets` holds the state that both share; `live` shows a training while it runs.
+browser doesn't know. `widgets` holds the state that Python and the browser share; `live` shows a training
+while it runs.
 """
 
 from .adapter import POOL

@@ -37,7 +37,7 @@ def network(model: Any, image: torch.Tensor, alt: str) -> Figure:
 
     Notes
     -----
-    Used in notebooks 01 and 02.
+    Used in notebook 01.
     """
     with evaluating(model):
         mu, logvar = posterior(model, image)

@@ -147,6 +147,10 @@ def test_codes_and_labels_that_do_not_fit(model, z, labels, message):
         model.decode(z, labels)
 
 
+def test_no_codes_are_no_images(model):
+    assert model.decode(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64)).shape == (0, 1, 4, 4)
+
+
 def test_one_class_is_no_condition():
     with pytest.raises(ValueError, match="2 or more"):
         ConditionalVariationalAutoencoder(2, classes=1)

@@ -1,4 +1,4 @@
-"""The data that the claims are tried on, and two judges of each, classifiers that know a half of it each."""
+"""The data that the claims are tried on, and two judges of each set: classifiers that know one half each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""KL annealing: `course.py objectives`, for notebook 06, and `course.py ladder`."""
+"""KL annealing. `course.py objectives` and `ladder` use it; notebook 06 shows what it came to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A VQ-VAE, whose codes are maps of whole numbers, and an autoregressive prior of them. For notebook 10."""
+"""A VQ-VAE, whose codes are maps of whole numbers, and an autoregressive prior of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A VAE whose prior is learned with it: `course.py prior`, for notebook 10."""
+"""A VAE whose prior is learned with it."""
 
 from __future__ import annotations
 

@@ -13,30 +13,22 @@ from torch.nn import functional as F
 from ... import checkpoints, datasets, metrics
 from ...losses import mse
 from ...models import Autoencoder
-from ..core import Behaviour, Function, Mistake, Task, Value
+from ..core import Behaviour, Function, Task, Value, known, whole
 from .trials_01 import linear_control, parameters, train_step
 
 
-def _known(mistakes: dict[str, Callable[..., Any]]) -> list[Mistake]:
-    return [Mistake(hint, does) for hint, does in mistakes.items()]
-
-
-def _size(generator: torch.Generator, low: int, high: int) -> int:
-    return int(torch.randint(low, high, (), generator=generator))
-
-
 def _images(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    shape = (_size(generator, 3, 12), 1, 28, 28)
+    shape = (whole(generator, 3, 12), 1, 28, 28)
     return 2 * torch.randn(shape, generator=generator), torch.rand(shape, generator=generator)
 
 
 def _sets(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, int]:
-    pixels, n = _size(generator, 9, 14), _size(generator, 50, 70)
+    pixels, n = whole(generator, 9, 14), whole(generator, 50, 70)
     mix = torch.linalg.qr(torch.randn(pixels, pixels, generator=generator))[0]
     mix = 0.7 ** torch.arange(pixels)[:, None] * mix  # no two directions vary alike
     mean = torch.rand(pixels, generator=generator) + 0.5
     train, images = (torch.randn(m, pixels, generator=generator) @ mix + mean for m in (n, n // 3))
-    return train, images + 0.3, _size(generator, 2, 6)
+    return train, images + 0.3, whole(generator, 2, 6)
 
 
 def _v(train: torch.Tensor, centred: bool = True) -> torch.Tensor:
@@ -126,7 +118,7 @@ TASKS: dict[str, Task] = {
     "01.1": Function(
         right=mse, inputs=_images, gradient=True,
         sizes=lambda o, x: {"images": len(x), "pixels": 784}, returns="one number, the mean over all pixels",
-        mistakes=_known({
+        mistakes=known({
             "logits aren't pixels yet: the sigmoid is missing": lambda o, x: (o - x).square().mean(),
             "x is an image already: the sigmoid belongs to the logits alone":
                 lambda o, x: (o.sigmoid() - x.sigmoid()).square().mean(),
@@ -148,8 +140,8 @@ TASKS: dict[str, Task] = {
         }),
     ),
     "01.2": Function(
-        right=parameters, inputs=lambda g: (_size(g, 20, 500), _size(g, 2, 19)), rel=1e-9,
-        mistakes=_known({
+        right=parameters, inputs=lambda g: (whole(g, 20, 500), whole(g, 2, 19)), rel=1e-9,
+        mistakes=known({
             "the biases are missing: each unit after the input has one":
                 lambda h, d: 2 * 784 * h + 2 * h * d,
             "that is the encoder alone": lambda h, d: 784 * h + h + h * d + d,
@@ -178,7 +170,7 @@ TASKS: dict[str, Task] = {
         right=lambda t, i, k: _pca(t, i, _v(t)[:k]), inputs=_sets,
         returns="one row for each image, with all of its pixels",
         sizes=lambda t, i, k: {"training images": len(t), "images": len(i)},
-        mistakes=_known({
+        mistakes=known({
             "the mean isn't added back in the end": lambda t, i, k: _pca(t, i, _v(t)[:k], plus=0),
             "nothing is centred: PCA's directions start at the mean image, not at black":
                 lambda t, i, k: _pca(t, i, _v(t, False)[:k], 0, 0),
@@ -249,7 +241,7 @@ TASKS: dict[str, Task] = {
     "01.5": Behaviour(train_step),
     "01.6": Function(
         right=lambda e, limit: min(size for size in e if e[size] <= limit), inputs=_table, rel=1e-6,
-        mistakes=_known({
+        mistakes=known({
             "an error of exactly the limit is small enough, too":
                 lambda e, limit: min(size for size in e if e[size] < limit),
             "that is the largest size that will do": lambda e, limit: max(s for s in e if e[s] <= limit),

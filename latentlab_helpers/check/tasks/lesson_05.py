@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from ..core import Behaviour, Function, Mistake, Task, Value
+from ..core import Behaviour, Function, Task, Value, known
 from .trials_05 import arc, codes, control_trial, either_way, slerp_trial, thickness_ratio
-
-
-def _known(mistakes: Mapping[str, Callable[..., Any]]) -> list[Mistake]:
-    return [Mistake(hint, does) for hint, does in mistakes.items()]
 
 
 def _pair(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, int]:
@@ -76,7 +70,7 @@ TASKS: dict[str, Task] = {
     "05.1": Function(
         right=lambda a, b, n: _at(a, b, _t(n)), inputs=_pair,
         returns="one row for each step, both ends included", sizes=lambda a, b, n: {"steps": n},
-        mistakes=_known({
+        mistakes=known({
             "the end is never reached: between n codes there are n - 1 gaps":
                 lambda a, b, n: _at(a, b, torch.arange(n) / n),
             "the start is missing: t begins at 0": lambda a, b, n: _at(a, b, torch.arange(1, n + 1) / n),
@@ -107,7 +101,7 @@ TASKS: dict[str, Task] = {
     "05.2": Function(
         right=lambda t: math.sqrt((1 - t) ** 2 + t**2), rel=1e-4,
         inputs=lambda g: (0.05 + 0.4 * float(torch.rand((), generator=g)),),
-        mistakes=_known({
+        mistakes=known({
             "that is the mean square; its root is asked": lambda t: (1 - t) ** 2 + t**2,
             "the weights add up to 1, but lengths in different directions don't": lambda t: 1.0,
             "that is right in the middle only: t may be any number from 0 to 1": lambda t: math.sqrt(0.5),
@@ -139,7 +133,7 @@ TASKS: dict[str, Task] = {
         right=lambda z, a, share: _apart(z, a.argsort(), share), inputs=_share_of_codes,
         returns="one vector, as long as a code",
         sizes=lambda z, a, share: {"images in a group": round(share * len(a))},
-        mistakes=_known({
+        mistakes=known({
             "all images take part, cut at the median: share says how many of each end do":
                 lambda z, a, share: _above(z, a > a.median()),
             "all images take part, cut at the mean: share says how many of each end do":
@@ -221,7 +215,7 @@ TASKS: dict[str, Task] = {
     "05.6": Behaviour(control_trial),
     "05.7": Function(
         right=lambda v, o: v - _part(v, o), inputs=either_way, returns="one vector, as long as the two",
-        mistakes=_known({
+        mistakes=known({
             "other isn't of length 1: divide by its squared norm": lambda v, o: v - (v @ o) * o,
             "divided by other's norm once: other comes in twice, so divide by the norm twice":
                 lambda v, o: v - (v @ o) / o.norm() * o,

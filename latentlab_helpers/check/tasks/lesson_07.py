@@ -5,15 +5,11 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from ..core import Function, Mistake, Task, Value
-
-
-def _int(low: int, high: int, generator: torch.Generator) -> int:
-    return int(torch.randint(low, high, (), generator=generator))
+from ..core import Function, Mistake, Task, Value, whole
 
 
 def _values(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, int]:
-    batch, n, classes = _int(5, 9, generator), _int(2, 5, generator), _int(6, 11, generator)
+    batch, n, classes = whole(generator, 5, 9), whole(generator, 2, 5), whole(generator, 6, 11)
     labels = torch.randint(1, classes - 1, (batch,), generator=generator)  # the last class is absent
     return torch.randn(batch, n, generator=generator), labels, classes
 
@@ -23,7 +19,7 @@ def _told(values: torch.Tensor, labels: torch.Tensor, classes: int) -> torch.Ten
 
 
 def _counts(generator: torch.Generator) -> tuple[torch.Tensor]:
-    return (torch.randint(1, 900, (_int(3, 12, generator),), generator=generator),)
+    return (torch.randint(1, 900, (whole(generator, 3, 12),), generator=generator),)
 
 
 def _entropy(counts: torch.Tensor) -> torch.Tensor:
@@ -32,7 +28,7 @@ def _entropy(counts: torch.Tensor) -> torch.Tensor:
 
 
 def _bounds(generator: torch.Generator) -> tuple[torch.Tensor]:
-    batch, classes = _int(4, 8, generator), _int(9, 13, generator)
+    batch, classes = whole(generator, 4, 8), whole(generator, 9, 13)
     return (20 + 3 * torch.randn(batch, classes, generator=generator),)
 
 
@@ -51,7 +47,7 @@ def _best(bounds: torch.Tensor) -> torch.Tensor:
 
 def _decoded(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Logits, asked labels and own ones: some obeyed, some not, some never told anything new."""
-    n, classes = _int(60, 90, generator), _int(4, 8, generator)
+    n, classes = whole(generator, 60, 90), whole(generator, 4, 8)
     asked, own = torch.randint(classes, (2, n), generator=generator)
     chance = torch.rand(n, generator=generator)
     read = torch.where(chance < 0.6, asked, torch.where(chance < 0.8, own, (own + 1) % classes))
@@ -64,7 +60,7 @@ def _obeyed(logits: torch.Tensor, asked: torch.Tensor, own: torch.Tensor) -> tor
 
 def _hands(generator: torch.Generator) -> tuple[torch.Tensor, ...]:
     """An attribute of digits that went in and of those that came out, and the classes of both."""
-    n = _int(70, 100, generator)
+    n = whole(generator, 70, 100)
     classes = torch.randint(4, (2, n), generator=generator)
     hand, noise = torch.randn(2, n, generator=generator)
     levels = 3 * torch.randn(4, generator=generator)

@@ -7,17 +7,13 @@ from collections.abc import Callable
 
 import torch
 
-from ..core import Function, Mistake, Task
+from ..core import Function, Mistake, Task, whole
 
 Field = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def _size(generator: torch.Generator, low: int, high: int) -> int:
-    return int(torch.randint(low, high, (), generator=generator))
-
-
 def _pairs(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    n, latent_dim = _size(generator, 11, 20), _size(generator, 3, 8)
+    n, latent_dim = whole(generator, 11, 20), whole(generator, 3, 8)
     v, x0, x1 = (torch.randn(n, latent_dim, generator=generator) for _ in range(3))
     return v, x0, 2 * x1 + 1, torch.rand(n, generator=generator)
 
@@ -32,7 +28,7 @@ def _pull(x: float, t: float, s: float) -> float:
 
 
 def _covariance(generator: torch.Generator) -> tuple[torch.Tensor]:
-    d = _size(generator, 3, 7)
+    d = whole(generator, 3, 7)
     a = torch.randn(d, d + 3, generator=generator)
     return (a @ a.T / d,)
 
@@ -42,7 +38,7 @@ def _least(covariance: torch.Tensor) -> torch.Tensor:
 
 
 def _start(generator: torch.Generator) -> tuple[Field, torch.Tensor, float, float]:
-    n, d = _size(generator, 4, 9), _size(generator, 2, 5)
+    n, d = whole(generator, 4, 9), whole(generator, 2, 5)
     a = torch.randn(d, d, generator=generator)
     t, h = torch.rand(2, generator=generator).tolist()
 
@@ -58,7 +54,7 @@ def _midpoint(velocity: Field, x: torch.Tensor, t: float, h: float) -> torch.Ten
 
 
 def _clouds(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    n, k, d = _size(generator, 5, 9), _size(generator, 10, 14), _size(generator, 2, 4)
+    n, k, d = whole(generator, 5, 9), whole(generator, 10, 14), whole(generator, 2, 4)
     z, mu, logvar = (torch.randn(rows, d, generator=generator) for rows in (n, k, k))
     return z, mu, 0.5 * logvar - 1
 
@@ -69,14 +65,14 @@ def _each(z: torch.Tensor, mu: torch.Tensor, logvar: torch.Tensor) -> torch.Tens
 
 
 def _vectors(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    n, k, d = _size(generator, 30, 40), _size(generator, 6, 12), _size(generator, 2, 5)
+    n, k, d = whole(generator, 30, 40), whole(generator, 6, 12), whole(generator, 2, 5)
     codebook = torch.randn(k, d, generator=generator) * (0.3 + 2 * torch.rand(k, 1, generator=generator))
     return torch.randn(n, d, generator=generator), codebook
 
 
 def _three_sets(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    d = _size(generator, 2, 4)
-    sizes = (2 * _size(generator, low, low + 5) + 1 for low in (10, 20, 15))  # odd: one median for all
+    d = whole(generator, 2, 4)
+    sizes = (2 * whole(generator, low, low + 5) + 1 for low in (10, 20, 15))  # odd: one median for all
     samples, train, test = (torch.randn(n, d, generator=generator) for n in sizes)
     return 1.5 * samples, train, test
 

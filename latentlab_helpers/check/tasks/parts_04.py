@@ -13,7 +13,7 @@ from scipy import stats
 
 from ... import checkpoints, datasets, metrics
 from ...models import Autoencoder
-from ..core import Mistake
+from ..core import Mistake, whole
 
 # So that no number fits all inputs of a check, and both kinds are the rarer one in half of them
 K_OF_PCA, K_OF_VOTES, K_OF_MAPS, K_OF_CHANCE = (
@@ -22,19 +22,15 @@ K_OF_PCA, K_OF_VOTES, K_OF_MAPS, K_OF_CHANCE = (
 FEWER_CODES = cycle((True, False, False, True))
 
 
-def draw(generator: torch.Generator, low: int, high: int) -> int:
-    return int(torch.randint(low, high, (), generator=generator))
-
-
 def scattered(generator: torch.Generator) -> tuple[torch.Tensor]:
     """So many codes that it doesn't matter whether a variance divides by n or by n - 1."""
-    n, d = draw(generator, 2000, 4000), draw(generator, 3, 12)
+    n, d = whole(generator, 2000, 4000), whole(generator, 3, 12)
     width, place = 0.3 + 3 * torch.rand(d, generator=generator), 4 * torch.randn(d, generator=generator)
     return (torch.randn(n, d, generator=generator).exp() * width + place,)
 
 
 def codes_for_pca(generator: torch.Generator) -> tuple[torch.Tensor, int]:
-    n, d, k = draw(generator, 40, 90), draw(generator, 9, 14), next(K_OF_PCA)
+    n, d, k = whole(generator, 40, 90), whole(generator, 9, 14), next(K_OF_PCA)
     widths = torch.linspace(2, 0.3, d)[torch.randperm(d, generator=generator)]
     turn = torch.randn(d, d, generator=generator) * widths
     return torch.randn(n, d, generator=generator) @ turn + 4 * torch.rand(d, generator=generator), k
@@ -47,7 +43,7 @@ def explained(codes: torch.Tensor, k: int, *, power: int = 2, centre: bool = Tru
 
 def counts(generator: torch.Generator) -> tuple[int, int, int]:
     """Large counts, so that it doesn't matter whether a neighbour is put back."""
-    few, many = draw(generator, 20_000, 40_000), draw(generator, 50_000, 90_000)
+    few, many = whole(generator, 20_000, 40_000), whole(generator, 50_000, 90_000)
     a, b = (few, many) if next(FEWER_CODES) else (many, few)
     return a, b, next(K_OF_CHANCE)
 
@@ -117,7 +113,7 @@ def near(codes: torch.Tensor, k: int, me: int = 1, *, far: bool = False) -> torc
 
 def clusters(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, int]:
     """Two kinds that overlap, and more of one, so that no two ways of voting agree."""
-    n, d = draw(generator, 80, 130), draw(generator, 3, 7)
+    n, d = whole(generator, 80, 130), whole(generator, 3, 7)
     labels = torch.where(torch.rand(n, generator=generator) < 0.6, 4, 9)
     codes = torch.randn(n, d, generator=generator, dtype=torch.float64)
     codes[:, 0] += 0.35 * labels
@@ -204,7 +200,7 @@ def knn_mistakes() -> list[Mistake]:
 
 
 def pairs(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, int]:
-    n, d = draw(generator, 60, 90), draw(generator, 4, 9)
+    n, d = whole(generator, 60, 90), whole(generator, 4, 9)
     codes = torch.randn(n, d, generator=generator, dtype=torch.float64) * torch.linspace(2, 0.5, d)
     places = codes[:, :2] + 0.4 * torch.randn(n, 2, generator=generator)
     return codes, places, next(K_OF_MAPS)
