@@ -61,11 +61,19 @@ def test_it_is_trained_by_the_losses_of_any_vae():
     assert all(weights.grad is not None for weights in model.parameters())
 
 
+def test_it_has_mnists_shape_and_a_bias_where_one_is_needed():
+    assert AutoregressiveVAE(2).decoder.of_code.weight.shape == (400, 2)
+    assert AutoregressiveVAE(2).image_shape == (1, 28, 28)
+    biases = {name for name, _ in small().decoder.named_parameters() if name.endswith("bias")}
+    assert biases == {"alone.0.bias", "alone.2.bias", "of_code.bias"}
+
+
 def test_it_says_what_it_needs():
     with pytest.raises(NotImplementedError, match="sample"):
         small().decode(torch.zeros(1, 2))
     with pytest.raises(ValueError, match="1 unit or more"):
         AutoregressiveVAE(2, hidden=0)
+    assert AutoregressiveVAE(2, hidden=1).sample(torch.zeros(1, 2)).shape == (1, 1, 28, 28)
     model = small()
     model.train()
     with evaluating(model):

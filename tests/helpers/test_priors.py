@@ -83,6 +83,34 @@ def test_a_flow_that_has_learned_nothing_is_the_gaussian():
     assert not torch.equal(flow.sample(50, seed=3), flow.sample(50, seed=4))
 
 
+def test_the_seed_alone_decides_what_a_flow_is():
+    codes = draws(300)
+
+    def first_weights(seed):
+        torch.rand(3)  # what others have drawn makes no difference
+        return priors.FlowPrior(steps=2).fit(codes, seed=seed).velocity.first.weight
+
+    assert torch.equal(first_weights(1), first_weights(1))
+    assert not torch.allclose(first_weights(1), first_weights(2), atol=0.01)
+
+
+def test_weights_are_averaged_and_the_start_is_soon_forgotten(monkeypatch):
+    def steps(net, loss, *, after, **_):
+        for step in range(3):
+            with torch.no_grad():
+                net.last.bias.fill_(step + 1)
+            after(step)
+        return []
+
+    monkeypatch.setattr(priors, "minimize", steps)
+    learned = priors.FlowPrior().fit(draws(300)).velocity
+    # 1, then 2, then 3, of which a tenth, two elevenths, and three twelfths of what was before are kept
+    torch.testing.assert_close(learned.last.bias, torch.full((2,), 2.7))
+    assert not any(weight.requires_grad for weight in learned.parameters())
+    learned = priors.FlowPrior(average=0.0).fit(draws(300)).velocity
+    torch.testing.assert_close(learned.last.bias, torch.full((2,), 3.0))
+
+
 def test_a_flow_learns_what_a_gaussian_cannot_say():
     """Codes near ±1: the best velocity is known there, and a Gaussian's samples lie between."""
     sigma, generator = 0.2, torch.Generator().manual_seed(0)
