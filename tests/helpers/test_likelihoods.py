@@ -134,6 +134,23 @@ def test_equal_images_have_no_distance_and_any_two_have_one(distance, images):
     assert distance(logits[:, :, :, list(range(1, 32)) + [0]], x) < others
 
 
+@pytest.mark.parametrize("layers", [(2, 5), (1,)])
+def test_it_is_the_mean_over_the_pixels_and_the_layers_that_were_chosen(images, layers):
+    torch.manual_seed(0)
+    classifier = models.Classifier(classes=7, image_shape=(3, 32, 32)).eval()
+    chosen = {} if layers == (2, 5) else {"layers": layers}  # these are the ones after each ReLU
+    distance = likelihoods.PerceptualDistance(classifier, images, weight=3.0, **chosen)
+    assert all(isinstance(classifier.features[number], torch.nn.ReLU) for number in (2, 5))
+    x, made = images[:5].float() / 255, images[5:10].float() / 255
+    seen = [torch.nn.Identity(), *(classifier.features[: number + 1] for number in layers)]
+    with torch.no_grad():
+        each = [
+            ((look(made) - look(x)) ** 2).mean() / look(images.float() / 255).var(0).mean() for look in seen
+        ]
+        found = distance(torch.logit(made), x)
+    torch.testing.assert_close(found, 3 * 0.5 * 3072 * sum(each) / len(each), rtol=1e-3, atol=0)
+
+
 def test_its_weights_are_not_trained_and_its_gradient_reaches_the_image(images):
     torch.manual_seed(0)
     classifier = models.Classifier(classes=7, image_shape=(3, 32, 32))

@@ -294,6 +294,7 @@ def test_embed_and_reconstruct_are_noiseless_and_whole(few, kind):
         mu = code[0] if kind is VariationalAutoencoder else code
         images = model.decode(mu)
     torch.testing.assert_close(metrics.embed(model, few, batch_size=300), mu)
+    torch.testing.assert_close(metrics.embed(model, few), mu)
     torch.testing.assert_close(metrics.reconstruct(model, few, batch_size=300), images)
     expected = (images - x).square().mean().item()
     assert metrics.reconstruction_mse(model, few, batch_size=300) == pytest.approx(expected, rel=1e-5)

@@ -141,6 +141,7 @@ def test_a_spread_has_a_panel_for_each_measure_and_a_point_for_each_seed():
     first, second, empty = every_figure()["spread"].axes[:2] + [None]
     assert [ax.get_title() for ax in (first, second)] == ["MSE", "SSIM"] and empty is None
     assert [text.get_text() for text in first.get_yticklabels()] == ["AE", "VAE"]
+    assert first.get_ylim() == (1.5, -0.5), "the first name on top, half a row beyond the last"
     assert [list(line.get_xdata()) for line in first.lines] == [[1, 2, 3], [2], [2, 3, 4], [3]]
     four = plots.spread({str(i): {"AE": [i]} for i in range(4)}, "alt")
     assert [ax.axison for ax in four.axes] == [True] * 4 + [False] * 2

@@ -17,3 +17,19 @@ def test_the_sandbox_is_left_out_for_root_alone(monkeypatch, user, without):
     finally:
         monkeypatch.undo()
         importlib.reload(browser)
+
+
+def test_a_browser_without_windows_comes_first_and_a_named_one_before_it(monkeypatch):
+    there = {"chromium": "/bin/chromium", "google-chrome": "/bin/chrome"}
+    monkeypatch.delenv("LATENTLAB_BROWSER", raising=False)
+    monkeypatch.setattr(browser.shutil, "which", there.get)
+    monkeypatch.setattr(browser.os.path, "exists", lambda path: path == browser.PLACES[1])
+    assert browser.executable() == "/bin/chromium"
+    there["chromium-headless-shell"] = "/bin/shell"
+    assert browser.executable() == "/bin/shell"
+    there.clear()
+    assert browser.executable() == browser.PLACES[1]
+    monkeypatch.setattr(browser.os.path, "exists", lambda path: False)
+    assert browser.executable() is None
+    monkeypatch.setenv("LATENTLAB_BROWSER", "/my/browser")
+    assert browser.executable() == "/my/browser"
