@@ -1,6 +1,7 @@
 """The figures: what they show, refuse, and say to readers who don't see them."""
 
 import base64
+import functools
 import io
 
 import matplotlib
@@ -25,8 +26,8 @@ def test_colours_survive_the_png():
 
 @pytest.mark.parametrize("name", ["image_rows", "point_and_cloud", "density_maps", "plane_and_sheet"])
 def test_a_figure_has_two_pixels_for_one_of_the_page_and_no_colour_moves_visibly(name):
-    figure, exact = every_figure()[name], io.BytesIO()
-    every_figure()[name].savefig(exact, format="png", dpi=200)  # drawn twice, a figure's layout settles
+    figure, exact = drawn()[name], io.BytesIO()
+    drawn()[name].savefig(exact, format="png", dpi=200)  # drawn twice, a figure's layout settles
     before, after = (np.asarray(decoded(png).convert("RGB"), int) for png in (exact.getvalue(), figure.png()))
     assert before.shape == after.shape
     off = abs(before - after).max(axis=2)  # of a pixel, in 256 steps
@@ -48,7 +49,7 @@ def test_to_png_shows_each_pixel_as_a_square():
     assert (pixels == np.kron(pixels[::3, ::3], np.ones((3, 3)))).all()
 
 
-def every_figure():
+def drawn():
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(9, 1, 28, 28, generator=generator)
     codes, labels = torch.randn(50, 2, generator=generator), torch.arange(50) % 10
@@ -73,6 +74,9 @@ def every_figure():
         "along": plots.along([0, 1], {"a": {"one": [1, 2]}, "b": {"one": [3, 4]}}, "t", "alt"),
         "lines": plots.lines({"a": {"one": ([1, 2], [3, 4])}}, "t", "alt"),
     }
+
+
+every_figure = functools.cache(drawn)
 
 
 @pytest.mark.parametrize("name", list(every_figure()))
