@@ -2,7 +2,7 @@
 
     python course.py hosts [HOST …]     lab, notebook, voila; all of them, unless some are named: some minutes
 
-Each host is the real one, in headless Chromium: all six instruments but the trainer, twice each, are opened,
+Each host is the real one, in headless Chromium: all instruments but the trainer, twice each, are opened,
 moved, left and opened again, as readers do. What was seen goes to results/hosts.json, and from there into
 docs/hosts.md.
 """
@@ -215,7 +215,7 @@ def table(results: dict) -> str:
     named = {key: f"{HOSTS[key][0]} {host['version']}" for key, host in results["hosts"].items()}
     lines = [
         f"Seen by `python course.py hosts` in Chromium {results['chromium']}, with ipywidgets "
-        f"{results['ipywidgets']} and anywidget {results['anywidget']}: all six instruments.",
+        f"{results['ipywidgets']} and anywidget {results['anywidget']}: all but the trainer.",
         "",
         f"| | {' | '.join(named.values())} |",
         f"|---|{'---|' * len(named)}",
