@@ -405,7 +405,7 @@ def check_codes(z: torch.Tensor, latent_dim: int) -> None:
 
     Notes
     -----
-    Whatever has a `decode` uses it.
+    `Autoencoder.decode` and `adversarial`'s generators use it.
     """
     if z.ndim != 2 or z.shape[1] != latent_dim:
         raise ValueError(f"this model decodes codes of shape (batch, {latent_dim}), not {tuple(z.shape)}")
