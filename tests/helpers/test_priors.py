@@ -73,6 +73,19 @@ def test_an_untrained_velocity_is_the_best_one_of_a_whitened_gaussian():
     torch.testing.assert_close(net(x, torch.tensor(0.3)), net(x, torch.full((100, 1), 0.3)))
 
 
+@pytest.mark.parametrize("t", [0.0, 0.3, 1.0])
+def test_the_network_sees_points_and_says_velocities_of_variance_1(t):
+    """On the way from N(0, I) to N(0, I), s² = (1 - t)² + t² is the variance."""
+    net, x, s = priors.Velocity(2), draws(50), math.sqrt((1 - t) ** 2 + t**2)
+    before, seen = net(x, torch.tensor(t)), []
+    net.first.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    torch.nn.init.constant_(net.last.bias, 1.0)
+    torch.testing.assert_close(net(x, torch.tensor(t)), before + 1 / s)
+    turns = torch.tensor([t * f * math.pi for f in (1, 2, 4, 8)])
+    expected = torch.cat([x / s, turns.sin().expand(50, 4), turns.cos().expand(50, 4)], dim=1)
+    torch.testing.assert_close(seen[0], expected, atol=1e-5, rtol=1e-5)
+
+
 def test_a_flow_that_has_learned_nothing_is_the_gaussian():
     flow = priors.FlowPrior(steps=1, lr=1e-12).fit(draws(300))
     x0 = torch.randn(50, 2, generator=torch.Generator().manual_seed(3))

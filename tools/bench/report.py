@@ -34,7 +34,7 @@ ROWS = [
     ("seconds of the course's training", "training/{}/course_to_target", 1),
     ("epochs that it takes", "training/{}/course_epochs_to_target", 0),
     ("nats that it reaches", "training/{}/course_loss", 1),
-    ("the tenth epoch / the second", "training/tenth_over_second_epoch", 2),
+    ("the last three of ten epochs / the second to the fourth", "training/late_over_early_epochs", 2),
     ("an epoch beside a busy process / alone", "busy/busy_over_idle", 2),
     ("an epoch's seconds grow with the number of images to the power", "growth/power_of_images", 2),
     ("… with the number of pixels of an image to the power", "growth/power_of_pixels/{}", 2),
