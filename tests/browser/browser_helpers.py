@@ -73,7 +73,7 @@ class Instrument:
     """One instrument. Its subclasses know how to ask for its state, and for PyTorch's pictures at it."""
 
     patience = 15.0  # seconds that a picture may take; a round trip to the browser is one look at it
-    alike: int | None = None  # how many are tried of sliders, and of classes, that the same lines make; all
+    alike: int | None = None  # how many of its sliders, and of its class buttons, are tried; None: all
 
     def __init__(self, page, element, facts: dict):
         self.page, self.element, self.facts, self.kind = page, element, facts, facts["kind"]
@@ -495,7 +495,7 @@ class OnPage(Instrument):
 class InNotebook(Instrument):
     """An instrument in JupyterLab. Its state is the kernel's: a check says that Python knows of it, too."""
 
-    alike = 2  # on the page, which the same front end draws, all of them are tried
+    alike = 2  # the same lines make the others, and the page's tests try all of them
 
     def __init__(self, page, model_id: str, facts: dict):
         super().__init__(page, page.locator(f".latentlab[style*='ll-{model_id}']"), facts)

@@ -266,6 +266,7 @@ def test_a_loss_that_explodes_is_reported():
         ({"steps": 0}, "steps must be a whole number"),
         ({"batch_size": 2.5}, "batch_size must be a whole number"),
         ({"lr": 0.0}, "lr must be positive"),
+        ({"lr": -1.0}, "lr must be positive"),
         ({"gamma": -1.0}, "gamma 0 or more"),
         ({"images": torch.zeros(5, 2, dtype=torch.uint8)}, "or float points"),
         ({"images": torch.full((5, 1, 28, 28), 7.0)}, r"\[0, 1\]"),

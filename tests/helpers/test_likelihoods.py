@@ -108,7 +108,10 @@ def test_it_learns_its_scale_and_the_gaussian_agrees(images):
     assert bits["logistic"] == pytest.approx(bits["Gaussian"], abs=0.25)
 
 
-@pytest.mark.parametrize("given", [{"scale": 9e-4}, {"scale": 0.0, "floor": 0.0}, {"scale": -1.0}])
+@pytest.mark.parametrize(
+    "given",
+    [{"scale": 9e-4}, {"scale": 1e-4, "floor": 1e-3}, {"scale": 0.0, "floor": 0.0}, {"scale": -1.0}],
+)
 def test_a_scale_that_cannot_be_is_refused(given):
     with pytest.raises(ValueError, match="scale must be positive"):
         likelihoods.DiscretizedLogistic(**given)

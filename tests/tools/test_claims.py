@@ -297,9 +297,6 @@ def test_every_claim_is_comparative_or_has_a_control():
         assert len({(p.metric, p.subject, p.reference) for p in claim.parts}) == len(claim.parts)
 
 
-# --- the tool ----------------------------------------------------------------------------------------
-
-
 def test_a_run_has_one_thread_and_gives_the_others_back(monkeypatch):
     before, seen = torch.get_num_threads(), []
     monkeypatch.setattr(runs, "_performed", lambda run: seen.append(torch.get_num_threads()))
@@ -309,6 +306,9 @@ def test_a_run_has_one_thread_and_gives_the_others_back(monkeypatch):
         assert seen == [1] and torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+# --- the tool ----------------------------------------------------------------------------------------
 
 
 def test_pca_as_a_model_is_pca():
