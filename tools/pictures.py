@@ -29,18 +29,18 @@ RECORDING = FOLDER / "page.webp"
 LIMIT = 1_000_000  # bytes
 RATE = 12  # frames a second
 SHOWN = {"width": 644, "height": 340}  # of an instrument, in pixels: what moves, and no empty margin
-# The figure that stands for each lesson, by its number there
+# The cell whose figure stands for each lesson, as README's text alternatives say
 THUMBNAILS = {
-    "01_autoencoder": 4,
-    "02_variational_autoencoder": 4,
-    "03_loss_comparison": 5,
-    "04_latent_space": 1,
-    "05_latent_arithmetic": 2,
-    "06_latent_size_and_loss": 4,
-    "07_conditional_vae": 1,
-    "08_gan_beside_the_vae": 2,
-    "09_harder_data": 2,
-    "10_better_prior": 3,
+    "01_autoencoder": "size-curve",
+    "02_variational_autoencoder": "manifold",
+    "03_loss_comparison": "rate-code",
+    "04_latent_space": "map",
+    "05_latent_arithmetic": "slider",
+    "06_latent_size_and_loss": "rate-figure",
+    "07_conditional_vae": "hand",
+    "08_gan_beside_the_vae": "mixture-figure",
+    "09_harder_data": "colour-figure",
+    "10_better_prior": "flat-map",
 }
 THUMBNAIL = (320, 160)  # pixels, twice what the README shows
 
@@ -102,8 +102,8 @@ def record() -> None:
 def thumbnail(path: Path) -> bytes:
     """A lesson's figure, small, on white."""
     notebook = nbformat.read(path, as_version=4)
-    figures = [png for cell in notebook.cells for png in pictures(cell.get("outputs", []))]
-    image = Image.open(io.BytesIO(base64.b64decode(figures[THUMBNAILS[path.stem] - 1]))).convert("RGB")
+    (shown,) = (cell for cell in notebook.cells if cell.id == THUMBNAILS[path.stem])
+    image = Image.open(io.BytesIO(base64.b64decode(pictures(shown.outputs)[0]))).convert("RGB")
     image.thumbnail(THUMBNAIL)
     canvas = Image.new("RGB", THUMBNAIL, "white")
     canvas.paste(image, tuple((whole - part) // 2 for whole, part in zip(THUMBNAIL, image.size, strict=True)))
